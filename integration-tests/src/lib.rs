@@ -1,0 +1,1 @@
+//! Scenarios that run whole applications against a broker.

@@ -1,0 +1,1 @@
+//! A single-node log server that speaks the Kafka wire protocol.

@@ -1,0 +1,1 @@
+//! The engine: topology, Processor API, tasks and the runtime that drives them.

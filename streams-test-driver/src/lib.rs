@@ -1,0 +1,1 @@
+//! TopologyTestDriver: runs a topology without a broker.
