@@ -1,1 +1,34 @@
 //! A single-node log server that speaks the Kafka wire protocol.
+//!
+//! It runs as the program `log-server` or inside another program:
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use log_server::{LogServer, LogServerConfig};
+//!
+//! let server = LogServer::start(LogServerConfig::temporary()?).await?;
+//! println!("clients connect to {}", server.address());
+//! server.shutdown().await?;
+//! # Ok::<(), log_server::Error>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # A request's way
+//! 1. `server` accepts a connection and hands it to `connection`, which cuts frames from the stream.
+//! 2. `api` finds the frame's API in its one table, checks the body's form (`protocol::Shape`), decodes it and
+//!    calls the handler; there is one file per API.
+//! 3. The handler works on the `Broker`: topics (`topics`) and their partition logs (`log`), groups (`group`).
+//! 4. Answers leave in the order of the requests; a produce request's answer waits until its records are
+//!    durable, while the next requests of the same connection are already being worked on.
+
+mod api;
+mod broker;
+mod config;
+mod connection;
+mod error;
+mod protocol;
+mod server;
+
+pub use config::{FsyncPolicy, LogServerConfig};
+pub use error::Error;
+pub use server::LogServer;

@@ -1,0 +1,227 @@
+//! The APIs: one file each, and the one table that registers them.
+//!
+//! To add an API: write `api/<name>.rs` with a unit struct that implements [`Api`], and name it in
+//! [`ApiTable::new`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
+
+mod api_versions;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::ResponseHeader;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+
+use crate::broker::Broker;
+use crate::protocol::{RequestHeader, Shape};
+
+/// A future that can be stored and sent.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One API of the protocol.
+pub(crate) trait Api: 'static {
+    /// The request message; it names the response message and the API key.
+    type Request: Request<Response: Send> + Default + Send;
+
+    /// The lowest and the highest version that the handler serves.
+    const VERSIONS: (i16, i16);
+
+    /// How the request's body is built: see [`Shape`].
+    const SHAPE: &'static str;
+
+    /// Serves one request.
+    fn handle(
+        broker: Arc<Broker>,
+        context: RequestContext,
+        request: Self::Request,
+    ) -> impl Future<Output = Reply<<Self::Request as Request>::Response>> + Send;
+}
+
+/// What a handler may want to know about where a request came from.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestContext {
+    /// The version in which the request came and the answer goes.
+    pub(crate) version: i16,
+    /// What the client calls itself; empty if it does not.
+    pub(crate) client_id: StrBytes,
+    /// The client's end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// The server's end of the connection: the address by which this client reaches the server.
+    pub(crate) local: SocketAddr,
+}
+
+/// A handler's answer.
+pub(crate) enum Reply<R> {
+    /// Here it is.
+    Now(R),
+    /// It comes when the future ends; the connection goes on with its next request meanwhile.
+    Later(BoxFuture<R>),
+    /// The client expects none (a produce request with `acks=0`).
+    Nothing,
+}
+
+/// An encoded answer with its length prefix, or the promise of one.
+pub(crate) enum Answer {
+    /// Can be sent.
+    Ready(Bytes),
+    /// Must be waited for.
+    Pending(BoxFuture<Result<Bytes, RequestFault>>),
+    /// Nothing is to be sent.
+    None,
+}
+
+/// A request that cannot be answered: the connection must be closed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestFault {
+    #[error("api key {key} version {version} is not served")]
+    Unsupported { key: i16, version: i16 },
+    #[error("request of api key {key} version {version} is malformed: {reason}")]
+    Malformed { key: i16, version: i16, reason: String },
+    #[error("answer of api key {key} version {version} cannot be encoded: {reason}")]
+    Unanswerable { key: i16, version: i16, reason: String },
+}
+
+type Serve = fn(Arc<Broker>, RequestContext, RequestHeader, Bytes) -> BoxFuture<Result<Answer, RequestFault>>;
+
+/// An API as the table knows it.
+pub(crate) struct ApiEntry {
+    pub(crate) key: i16,
+    pub(crate) min_version: i16,
+    pub(crate) max_version: i16,
+    shape: Shape,
+    flexible_from: i16,
+    serve: Serve,
+    /// The body of the default request in a version.
+    #[cfg(test)]
+    default_body: fn(i16) -> Bytes,
+}
+
+/// All APIs of the server, by key.
+pub(crate) struct ApiTable {
+    entries: HashMap<i16, ApiEntry>,
+}
+
+impl ApiTable {
+    /// The one place where APIs are registered.
+    pub(crate) fn new() -> Self {
+        let entries = [ApiEntry::of::<api_versions::ApiVersions>()];
+        ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
+    }
+
+    /// All entries by rising key.
+    pub(crate) fn entries(&self) -> Vec<&ApiEntry> {
+        let mut entries: Vec<_> = self.entries.values().collect();
+        entries.sort_unstable_by_key(|entry| entry.key);
+        entries
+    }
+
+    /// Serves one frame.
+    ///
+    /// # Errors
+    /// [`RequestFault`] if the frame is not a request that the server knows: close the connection.
+    pub(crate) async fn serve(
+        &self,
+        broker: &Arc<Broker>,
+        (peer, local): (SocketAddr, SocketAddr),
+        mut frame: Bytes,
+    ) -> Result<Answer, RequestFault> {
+        let mut header = RequestHeader::decode(&mut frame).map_err(|error| RequestFault::Malformed {
+            key: -1,
+            version: -1,
+            reason: error.to_string(),
+        })?;
+        let (key, version) = (header.api_key, header.api_version);
+        let entry = self.entries.get(&key).ok_or(RequestFault::Unsupported { key, version })?;
+        if !(entry.min_version..=entry.max_version).contains(&version) {
+            if key == api_versions::KEY {
+                return api_versions::unsupported_version(self, &header).map(Answer::Ready);
+            }
+            return Err(RequestFault::Unsupported { key, version });
+        }
+        let malformed = |reason: String| RequestFault::Malformed { key, version, reason };
+        let flexible = version >= entry.flexible_from;
+        if flexible {
+            RequestHeader::skip_tagged_fields(&mut frame).map_err(|error| malformed(error.to_string()))?;
+        }
+        entry.shape.check(&frame, version, flexible).map_err(|error| malformed(error.to_string()))?;
+        let client_id = header.client_id.take().unwrap_or_default();
+        let context = RequestContext { version, client_id, peer, local };
+        (entry.serve)(Arc::clone(broker), context, header, frame).await
+    }
+}
+
+impl ApiEntry {
+    fn of<A: Api>() -> Self {
+        let (min_version, max_version) = A::VERSIONS;
+        let flexible_from = (min_version..=max_version)
+            .find(|version| A::Request::header_version(*version) >= 2)
+            .unwrap_or(i16::MAX);
+        ApiEntry {
+            key: A::Request::KEY,
+            min_version,
+            max_version,
+            shape: Shape::parse(A::SHAPE),
+            flexible_from,
+            serve: |broker, context, header, body| Box::pin(serve::<A>(broker, context, header, body)),
+            #[cfg(test)]
+            default_body: |version| {
+                let mut body = BytesMut::new();
+                A::Request::default().encode(&mut body, version).unwrap();
+                body.freeze()
+            },
+        }
+    }
+}
+
+async fn serve<A: Api>(
+    broker: Arc<Broker>,
+    context: RequestContext,
+    header: RequestHeader,
+    mut body: Bytes,
+) -> Result<Answer, RequestFault> {
+    let RequestHeader { api_key: key, api_version: version, correlation_id, .. } = header;
+    let request = A::Request::decode(&mut body, version).map_err(|error| RequestFault::Malformed {
+        key,
+        version,
+        reason: error.to_string(),
+    })?;
+    let span = tracing::debug_span!("request", key, version, correlation_id);
+    tracing::trace!(parent: &span, "serve");
+    Ok(match A::handle(broker, context, request).await {
+        Reply::Now(response) => Answer::Ready(encode(key, version, correlation_id, &response)?),
+        Reply::Later(response) => {
+            Answer::Pending(Box::pin(async move { encode(key, version, correlation_id, &response.await) }))
+        }
+        Reply::Nothing => Answer::None,
+    })
+}
+
+/// Encodes an answer: length prefix, header, body.
+fn encode<R: Encodable + HeaderVersion>(
+    key: i16,
+    version: i16,
+    correlation_id: i32,
+    response: &R,
+) -> Result<Bytes, RequestFault> {
+    let unanswerable = |reason: String| RequestFault::Unanswerable { key, version, reason };
+    let header_version = R::header_version(version);
+    let header = ResponseHeader::default().with_correlation_id(correlation_id);
+    let size =
+        header.compute_size(header_version).and_then(|size| Ok(size + response.compute_size(version)?));
+    let size = size.map_err(|error| unanswerable(error.to_string()))?;
+    let mut frame = BytesMut::with_capacity(size + 4);
+    let prefix = i32::try_from(size).map_err(|_| unanswerable(format!("{size} bytes are too many")))?;
+    frame.put_i32(prefix);
+    header
+        .encode(&mut frame, header_version)
+        .and_then(|()| response.encode(&mut frame, version))
+        .map_err(|error| unanswerable(error.to_string()))?;
+    debug_assert_eq!(frame.len(), size + 4, "computed and encoded size of api key {key} version {version}");
+    Ok(frame.freeze())
+}
+
+#[cfg(test)]
+mod tests;
