@@ -1,1 +1,13 @@
-//! The engine: topology, Processor API, tasks and the runtime that drives them.
+//! The engine of Kafka Streams for Rust: topology, Processor API, tasks, and the runtime that drives them.
+//!
+//! Applications depend on `streams-dsl`, which re-exports what they need from here.
+
+pub mod processor;
+pub mod record;
+pub mod serdes;
+pub mod state;
+pub mod time;
+pub mod topology;
+
+pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, RecordContext, TopicPartition};
+pub use time::{Timestamp, duration_millis};

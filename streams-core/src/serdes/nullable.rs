@@ -1,0 +1,32 @@
+//! Types that have room for Kafka's null.
+
+use super::{DefaultSerde, Serde, SerdeError};
+
+/// Reads and writes `Option<T>` with the serde of `T`: `None` is Kafka's null.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nullable<S>(pub S);
+
+impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
+    fn serialize(&self, value: &Option<T>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        match value {
+            Some(value) => self.0.serialize(value, out),
+            None => Err(SerdeError::UnexpectedNull { type_name: std::any::type_name::<T>() }),
+        }
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Option<T>, SerdeError> {
+        self.0.deserialize(bytes).map(Some)
+    }
+
+    fn is_null(&self, value: &Option<T>) -> bool {
+        value.is_none()
+    }
+
+    fn null(&self) -> Result<Option<T>, SerdeError> {
+        Ok(None)
+    }
+}
+
+impl<T: DefaultSerde> DefaultSerde for Option<T> {
+    type Serde = Nullable<T::Serde>;
+}

@@ -1,0 +1,205 @@
+//! Building a topology.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::error::{TopologyError, TopologyFault};
+use super::node::{GlobalStoreSpec, NodeKind, NodeSpec, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec};
+use crate::state::StoreBuilder;
+
+/// A topic that the topology itself asks for: a repartition topic.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InternalTopic {
+    /// How many partitions the user asked for; none takes as many as its inputs have.
+    pub partitions: Option<i32>,
+}
+
+/// Gathers nodes and stores; faults are kept and listed together at [`TopologyBuilder::build`].
+#[derive(Debug, Default)]
+pub struct TopologyBuilder {
+    nodes: Vec<NodeSpec>,
+    index: HashMap<Arc<str>, usize>,
+    stores: Vec<StoreSpec>,
+    globals: Vec<GlobalStoreSpec>,
+    internal_topics: BTreeMap<Arc<str>, InternalTopic>,
+    copartitions: Vec<Vec<Arc<str>>>,
+    faults: Vec<TopologyFault>,
+}
+
+impl TopologyBuilder {
+    /// An empty topology.
+    pub fn new() -> Self {
+        TopologyBuilder::default()
+    }
+
+    /// Adds a source.
+    pub fn add_source(&mut self, name: impl Into<Arc<str>>, source: SourceSpec) -> &mut Self {
+        self.add(name.into(), Vec::new(), NodeKind::Source(source))
+    }
+
+    /// Adds a processor behind its parents.
+    pub fn add_processor<N: AsRef<str>>(
+        &mut self,
+        name: impl Into<Arc<str>>,
+        parents: &[N],
+        processor: ProcessorSpec,
+    ) -> &mut Self {
+        self.add(name.into(), names(parents), NodeKind::Processor(processor))
+    }
+
+    /// Adds a sink behind its parents.
+    pub fn add_sink<N: AsRef<str>>(
+        &mut self,
+        name: impl Into<Arc<str>>,
+        parents: &[N],
+        sink: SinkSpec,
+    ) -> &mut Self {
+        self.add(name.into(), names(parents), NodeKind::Sink(sink))
+    }
+
+    /// Adds a store and connects it with processors added before.
+    pub fn add_store<N: AsRef<str>>(
+        &mut self,
+        builder: Arc<dyn StoreBuilder>,
+        processors: &[N],
+    ) -> &mut Self {
+        let name: Arc<str> = builder.name().into();
+        if self.stores.iter().any(|store| store.builder.name() == &*name) {
+            self.faults.push(TopologyFault::DuplicateStore(name.to_string()));
+            return self;
+        }
+        self.stores.push(StoreSpec { builder, source_topic: None });
+        for processor in processors {
+            self.connect(processor.as_ref(), Arc::clone(&name));
+        }
+        self
+    }
+
+    /// Uses a source topic as the changelog of a store, instead of a topic of its own.
+    pub fn use_source_as_changelog(&mut self, store: &str, topic: impl Into<Arc<str>>) -> &mut Self {
+        let topic = topic.into();
+        for spec in self.stores.iter_mut().filter(|spec| spec.builder.name() == store) {
+            spec.source_topic = Some(Arc::clone(&topic));
+        }
+        self
+    }
+
+    /// Connects a processor with a store.
+    pub fn connect(&mut self, processor: &str, store: impl Into<Arc<str>>) -> &mut Self {
+        let store = store.into();
+        match self.index.get(processor).map(|&place| &mut self.nodes[place].kind) {
+            Some(NodeKind::Processor(spec)) => {
+                if !spec.stores.contains(&store) {
+                    spec.stores.push(store);
+                }
+            }
+            _ => self
+                .faults
+                .push(TopologyFault::UnknownParent { node: store.to_string(), parent: processor.to_owned() }),
+        }
+        self
+    }
+
+    /// Adds a global store with its own source and processor.
+    pub fn add_global_store(
+        &mut self,
+        builder: Arc<dyn StoreBuilder>,
+        source: (impl Into<Arc<str>>, SourceSpec),
+        processor: (impl Into<Arc<str>>, ProcessorSpec),
+    ) -> &mut Self {
+        let (source_name, processor_name): (Arc<str>, Arc<str>) = (source.0.into(), processor.0.into());
+        let store: Arc<str> = builder.name().into();
+        self.add_source(Arc::clone(&source_name), source.1);
+        let spec = processor.1.with_stores([store]);
+        self.add_processor(Arc::clone(&processor_name), &[&source_name], spec);
+        self.globals.push(GlobalStoreSpec { builder, source: source_name, processor: processor_name });
+        self
+    }
+
+    /// Declares a topic of the topology's own; nodes name it without the application id.
+    pub fn add_internal_topic(&mut self, name: impl Into<Arc<str>>, topic: InternalTopic) -> &mut Self {
+        self.internal_topics.insert(name.into(), topic);
+        self
+    }
+
+    /// Demands that the topics of these sources have equally many partitions (both sides of a join).
+    pub fn copartition<N: AsRef<str>>(&mut self, sources: &[N]) -> &mut Self {
+        self.copartitions.push(names(sources));
+        self
+    }
+
+    /// Notes a fault that a layer above has found, to be listed with the others.
+    pub fn fault(&mut self, fault: TopologyFault) -> &mut Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// The topology, if nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn build(mut self) -> Result<Topology, TopologyError> {
+        if self.nodes.is_empty() {
+            self.faults.push(TopologyFault::NoSource);
+        }
+        if !self.faults.is_empty() {
+            return Err(TopologyError { faults: self.faults });
+        }
+        Ok(Topology {
+            nodes: self.nodes,
+            stores: self.stores,
+            globals: self.globals,
+            internal_topics: self.internal_topics,
+            copartitions: self.copartitions,
+        })
+    }
+
+    fn add(&mut self, name: Arc<str>, parents: Vec<Arc<str>>, kind: NodeKind) -> &mut Self {
+        if self.index.insert(Arc::clone(&name), self.nodes.len()).is_some() {
+            self.faults.push(TopologyFault::DuplicateNode(name.to_string()));
+        }
+        self.nodes.push(NodeSpec { name, parents, kind });
+        self
+    }
+}
+
+fn names<N: AsRef<str>>(names: &[N]) -> Vec<Arc<str>> {
+    names.iter().map(|name| Arc::from(name.as_ref())).collect()
+}
+
+/// An immutable topology, shared by all tasks.
+#[derive(Debug)]
+pub struct Topology {
+    nodes: Vec<NodeSpec>,
+    stores: Vec<StoreSpec>,
+    globals: Vec<GlobalStoreSpec>,
+    internal_topics: BTreeMap<Arc<str>, InternalTopic>,
+    copartitions: Vec<Vec<Arc<str>>>,
+}
+
+impl Topology {
+    /// All nodes, parents before children.
+    pub fn nodes(&self) -> &[NodeSpec] {
+        &self.nodes
+    }
+
+    /// All stores but the global ones.
+    pub fn stores(&self) -> &[StoreSpec] {
+        &self.stores
+    }
+
+    /// The global stores.
+    pub fn globals(&self) -> &[GlobalStoreSpec] {
+        &self.globals
+    }
+
+    /// The topology's own topics, without the application id in front.
+    pub fn internal_topics(&self) -> &BTreeMap<Arc<str>, InternalTopic> {
+        &self.internal_topics
+    }
+
+    /// Groups of sources whose topics must have equally many partitions.
+    pub fn copartitions(&self) -> &[Vec<Arc<str>>] {
+        &self.copartitions
+    }
+}
