@@ -2,6 +2,7 @@
 //!
 //! Applications depend on `streams-dsl`, which re-exports what they need from here.
 
+pub mod client;
 pub mod processor;
 pub mod record;
 pub mod serdes;

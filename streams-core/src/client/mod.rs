@@ -1,0 +1,9 @@
+//! The broker as the runtime sees it: records through librdkafka, groups and topics through our own wire client.
+
+mod rdkafka;
+
+pub use self::rdkafka::{
+    ClientError, ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent,
+    FetchFrom, FetchPermit, FetchSink, FetchedBatch, FetchedMessage, GroupMember, ProducerTopic,
+    TransactionFault,
+};

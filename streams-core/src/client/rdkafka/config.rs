@@ -1,0 +1,158 @@
+//! Properties of the data clients: tuned defaults below, the user's above.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+
+/// Bytes that librdkafka fetches ahead for all partitions of a consumer, in KiB. A message costs it about 300
+/// bytes beside its own, so memory is several times this where messages are small.
+const QUEUED_MAX_KBYTES: &str = "8192";
+/// Messages per partition that librdkafka tries to hold ready.
+const QUEUED_MIN_MESSAGES: &str = "100000";
+/// How long librdkafka stops fetching a partition after one of the two bounds above was met, in ms. Its
+/// default, 1000, leaves the consumer idle most of the time.
+const FETCH_QUEUE_BACKOFF_MS: &str = "5";
+/// Records and KiB that a producer holds before its user has to wait.
+const PRODUCER_MAX_MESSAGES: &str = "100000";
+const PRODUCER_MAX_KBYTES: &str = "32768";
+
+/// What every consumer has unless the user says otherwise. Group membership and commits are not librdkafka's here, and
+/// offsets out of range are reported, never reset behind our back.
+const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
+    ("queued.max.messages.kbytes", QUEUED_MAX_KBYTES),
+    ("queued.min.messages", QUEUED_MIN_MESSAGES),
+    ("fetch.queue.backoff.ms", FETCH_QUEUE_BACKOFF_MS),
+    ("fetch.error.backoff.ms", "100"),
+    ("fetch.wait.max.ms", "500"),
+    ("fetch.min.bytes", "1"),
+    ("socket.nagle.disable", "true"),
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+];
+const CONSUMER_FIXED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("enable.partition.eof", "true"),
+    ("auto.offset.reset", "error"),
+    ("max.poll.interval.ms", "86400000"),
+    ("partition.assignment.strategy", "range"),
+];
+
+const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("linger.ms", "5"),
+    ("batch.size", "262144"),
+    ("message.timeout.ms", "120000"),
+    ("queue.buffering.max.messages", PRODUCER_MAX_MESSAGES),
+    ("queue.buffering.max.kbytes", PRODUCER_MAX_KBYTES),
+    ("socket.nagle.disable", "true"),
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+];
+/// How long a transaction may take, as in Kafka Streams.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// Only failures come back: what is not in flight any more and did not fail was acknowledged.
+const PRODUCER_FIXED: &[(&str, &str)] = &[("delivery.report.only.error", "true")];
+
+/// Java's names of properties that librdkafka calls otherwise.
+const JAVA_NAMES: &[(&str, &str)] = &[
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("buffer.memory", "queue.buffering.max.kbytes"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("fetch.max.wait.ms", "fetch.wait.max.ms"),
+];
+
+/// Where a client connects to and how it is set up.
+#[derive(Debug, Clone, Default)]
+pub struct ClientProperties {
+    /// `host:port,…`.
+    pub bootstrap_servers: String,
+    /// The client's name in the broker's logs and metrics.
+    pub client_id: String,
+    /// Properties of librdkafka, by its own names or the Java client's.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl ClientProperties {
+    /// Where to connect to, under which name.
+    pub fn new(bootstrap_servers: impl Into<String>, client_id: impl Into<String>) -> Self {
+        ClientProperties {
+            bootstrap_servers: bootstrap_servers.into(),
+            client_id: client_id.into(),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// The same with one property more.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(key.into(), value.into());
+        self
+    }
+
+    /// A consumer's configuration. `group_id` is only a name here: librdkafka wants one before it takes assignments.
+    pub(super) fn consumer(&self, group_id: &str) -> ClientConfig {
+        let mut config = self.merged(CONSUMER_DEFAULTS, CONSUMER_FIXED);
+        config.set("group.id", group_id);
+        config
+    }
+
+    /// A producer's configuration, transactional where an id is given.
+    pub(super) fn producer(&self, transactional_id: Option<&str>) -> ClientConfig {
+        let mut config = self.merged(PRODUCER_DEFAULTS, PRODUCER_FIXED);
+        if let Some(id) = transactional_id {
+            config.set("transactional.id", id);
+            // A record may not outlive its transaction: librdkafka refuses a longer time.
+            let timeout_ms =
+                config.get("transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS).to_owned();
+            config.set("message.timeout.ms", &timeout_ms).set("transaction.timeout.ms", &timeout_ms);
+        }
+        config
+    }
+
+    fn merged(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_servers).set("client.id", &self.client_id);
+        for (key, value) in defaults {
+            config.set(*key, *value);
+        }
+        for (key, value) in &self.properties {
+            let (key, value) = translate(key, value);
+            config.set(key, value);
+        }
+        for (key, value) in fixed {
+            config.set(*key, *value);
+        }
+        config
+    }
+}
+
+fn translate<'a>(key: &'a str, value: &str) -> (&'a str, String) {
+    let Some((_, ours)) = JAVA_NAMES.iter().find(|(java, _)| *java == key) else {
+        return (key, value.to_owned());
+    };
+    // Java gives bytes, librdkafka wants KiB.
+    let kbytes = ours.ends_with(".kbytes").then(|| value.parse::<u64>().ok()).flatten();
+    (ours, kbytes.map_or_else(|| value.to_owned(), |bytes| (bytes / 1024).max(1).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_properties_beat_the_defaults_but_not_what_is_fixed() {
+        let properties = ClientProperties::new("b:1", "me")
+            .with("fetch.queue.backoff.ms", "7")
+            .with("enable.auto.commit", "true")
+            .with("buffer.memory", "1048576");
+        let consumer = properties.consumer("app");
+        assert_eq!(consumer.get("fetch.queue.backoff.ms"), Some("7"));
+        assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
+        assert_eq!(consumer.get("group.id"), Some("app"));
+        let producer = properties.producer(None);
+        assert_eq!(producer.get("queue.buffering.max.kbytes"), Some("1024"));
+        assert_eq!(producer.get("acks"), Some("all"));
+    }
+}

@@ -1,0 +1,131 @@
+//! What the data client reports.
+
+use rdkafka::types::RDKafkaErrorCode;
+use thiserror::Error;
+
+use crate::record::TopicPartition;
+
+/// A fault of the client that moves records.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The configuration is not usable.
+    #[error(
+        "the kafka client cannot be configured: {reason}; check the `consumer.` and `producer.` properties"
+    )]
+    Configuration {
+        /// What librdkafka objects to.
+        reason: String,
+    },
+    /// A topic's name is not usable.
+    #[error("`{topic}` is not a topic name")]
+    InvalidTopic {
+        /// The name.
+        topic: String,
+    },
+    /// Fetching from a partition does not go on.
+    #[error("fetching from {partition} failed: {code}")]
+    Fetch {
+        /// Where.
+        partition: TopicPartition,
+        /// Why.
+        code: RDKafkaErrorCode,
+    },
+    /// The offset to fetch from lies outside the partition: records were deleted, or the topic was made anew.
+    #[error(
+        "offset {offset} of {partition} is out of range: the records were deleted or the topic was made anew; \
+         set auto.offset.reset, or reset the application"
+    )]
+    OffsetOutOfRange {
+        /// Where.
+        partition: TopicPartition,
+        /// The offset asked for; -1 where unknown.
+        offset: i64,
+    },
+    /// A record was not delivered.
+    #[error("a record for {partition} was not delivered: {reason} ({code:?})")]
+    Delivery {
+        /// Where it was to go.
+        partition: TopicPartition,
+        /// The error code.
+        code: RDKafkaErrorCode,
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// A record cannot be handed to the producer.
+    #[error("a record of {size} bytes for {partition} was refused by the producer: {code}")]
+    Refused {
+        /// Where it was to go.
+        partition: TopicPartition,
+        /// Key and value together, in bytes.
+        size: usize,
+        /// Why.
+        code: RDKafkaErrorCode,
+    },
+    /// Records were still under way when the time was over.
+    #[error("{records} records were not delivered within {timeout_ms} ms; is the broker reachable?")]
+    FlushTimeout {
+        /// How many.
+        records: usize,
+        /// How long was waited, in ms.
+        timeout_ms: u64,
+    },
+    /// The client as a whole does not work.
+    #[error("the kafka client failed: {reason} ({code:?})")]
+    Client {
+        /// The error code.
+        code: RDKafkaErrorCode,
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// A change of what is fetched was refused.
+    #[error("changing the assignment of {partitions} partitions failed: {code}")]
+    Assignment {
+        /// How many partitions the change was about.
+        partitions: usize,
+        /// Why.
+        code: RDKafkaErrorCode,
+    },
+    /// A call of the transaction failed.
+    #[error("transaction: {0}")]
+    Transaction(#[from] TransactionFault),
+    /// The client was closed before.
+    #[error("the kafka client is closed")]
+    Closed,
+    /// A thread of the client cannot be started.
+    #[error("the thread `{name}` cannot be started: {reason}")]
+    Thread {
+        /// The thread's name.
+        name: String,
+        /// What the system says.
+        reason: String,
+    },
+}
+
+impl ClientError {
+    /// Whether doing the same again may succeed.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            ClientError::FlushTimeout { .. } => true,
+            ClientError::Transaction(fault) => fault.retriable,
+            ClientError::Client { code, .. } => *code == RDKafkaErrorCode::AllBrokersDown,
+            _ => false,
+        }
+    }
+}
+
+/// Why a call of the transaction failed, and what librdkafka asks for.
+#[derive(Debug, Clone, Error)]
+#[error("{reason} ({code:?})")]
+pub struct TransactionFault {
+    /// The error code.
+    pub code: RDKafkaErrorCode,
+    /// librdkafka's words.
+    pub reason: String,
+    /// The same call may be made again.
+    pub retriable: bool,
+    /// The transaction must be aborted.
+    pub requires_abort: bool,
+    /// The producer can do nothing any more.
+    pub fatal: bool,
+}
