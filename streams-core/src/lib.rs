@@ -2,7 +2,9 @@
 //!
 //! Applications depend on `streams-dsl`, which re-exports what they need from here.
 
+pub mod assignor;
 pub mod client;
+pub mod membership;
 pub mod processor;
 pub mod record;
 pub mod serdes;

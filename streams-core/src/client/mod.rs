@@ -1,6 +1,7 @@
 //! The broker as the runtime sees it: records through librdkafka, groups and topics through our own wire client.
 
 mod rdkafka;
+pub mod wire;
 
 pub use self::rdkafka::{
     ClientError, ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent,

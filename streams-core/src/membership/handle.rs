@@ -1,0 +1,169 @@
+//! The runtime's end of a membership.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::client::wire::{CommittedOffset, WireClient, WireError};
+use crate::record::TopicPartition;
+
+use super::commit::Commit;
+use super::config::MembershipConfig;
+use super::error::CommitError;
+use super::event::MembershipEvent;
+use super::leader::GroupPlanner;
+use super::progress::{Progress, ProgressBoard};
+use super::shell::{Command, Shell};
+
+/// Events that may wait for the runtime.
+const EVENTS_MAX: usize = 64;
+/// Commands that may wait for the membership's task.
+const COMMANDS_MAX: usize = 256;
+
+/// A membership being started.
+#[derive(Debug)]
+pub struct Membership {
+    /// To command it.
+    pub handle: MembershipHandle,
+    /// What it tells; to be read promptly, for a rebalance waits for it.
+    pub events: mpsc::Receiver<MembershipEvent>,
+}
+
+impl Membership {
+    /// Starts the tokio task that joins the group and stays in it. Returns at once; the first news are
+    /// [`PreparingRebalance`](MembershipEvent::PreparingRebalance), then [`Assigned`](MembershipEvent::Assigned).
+    ///
+    /// Must be called within a tokio runtime. The task ends after [`leave`](MembershipHandle::leave), after a fatal error, or when
+    /// all handles are dropped (then without LeaveGroup, as after a crash).
+    pub fn start(config: MembershipConfig, client: WireClient, planner: Arc<dyn GroupPlanner>) -> Self {
+        let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
+        let (event_sender, events) = mpsc::channel(EVENTS_MAX);
+        let (metadata_sender, metadata) = watch::channel(GroupMetadata::of(&config));
+        let progress = ProgressBoard::default();
+        let handle = MembershipHandle {
+            group_id: config.group_id.clone().into(),
+            client: client.clone(),
+            commands,
+            metadata,
+            progress: progress.clone(),
+        };
+        let shell = Shell::new(config, client, planner, command_receiver, event_sender, metadata_sender, progress);
+        tokio::spawn(shell.run());
+        Self { handle, events }
+    }
+}
+
+/// Commands a membership. Clones command the same one.
+#[derive(Debug, Clone)]
+pub struct MembershipHandle {
+    group_id: Arc<str>,
+    client: WireClient,
+    commands: mpsc::Sender<Command>,
+    metadata: watch::Receiver<GroupMetadata>,
+    progress: ProgressBoard,
+}
+
+impl MembershipHandle {
+    /// Commits offsets under the current generation. During a rebalance the commit waits for the new one.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; on [`CommitError::Lost`] the tasks must be closed as they are.
+    pub async fn commit_offsets(&self, offsets: Vec<OffsetToCommit>) -> Result<(), CommitError> {
+        let (answer, answered) = oneshot::channel();
+        let left = || CommitError::Left { group: self.group_id.to_string() };
+        let command = Command::Commit(Commit::new(offsets, answer));
+        self.commands.send(command).await.map_err(|_| left())?;
+        answered.await.map_err(|_| left())?
+    }
+
+    /// The offsets committed for `partitions`; one without a commit is left out. Does not wait for a rebalance.
+    ///
+    /// With `require_stable`, offsets that an open transaction may still change are waited for.
+    ///
+    /// # Errors
+    /// When the coordinator does not answer within `default.api.timeout.ms`.
+    pub async fn fetch_committed(
+        &self,
+        partitions: &[TopicPartition],
+        require_stable: bool,
+    ) -> Result<BTreeMap<TopicPartition, CommittedOffset>, WireError> {
+        self.client.fetch_committed(&self.group_id, partitions, require_stable).await
+    }
+
+    /// Asks for a new round: because a warm-up has caught up, or source topics have changed.
+    pub async fn request_rejoin(&self, reason: impl Into<String>) {
+        // A membership that has ended needs no new round.
+        let _ = self.commands.send(Command::Rejoin(reason.into())).await;
+    }
+
+    /// Leaves the group, so that others take over at once; to be called when all tasks are committed and closed. A static member stays in it
+    /// until its session runs out, unless `static_too`. Returns when the coordinator has answered, or could not be reached.
+    pub async fn leave(&self, static_too: bool) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Leave { static_too, answer }).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    /// A token by which one worker reports that it gets on. While any token is older than `max.poll.interval.ms` the
+    /// member leaves the group. Dropping the token ends the watch.
+    pub fn progress(&self) -> Progress {
+        self.progress.register()
+    }
+
+    /// What a transactional offset commit must carry, as of now.
+    pub fn group_metadata(&self) -> GroupMetadata {
+        self.metadata.borrow().clone()
+    }
+
+    /// The same as a channel that shows changes.
+    pub fn watch_group_metadata(&self) -> watch::Receiver<GroupMetadata> {
+        self.metadata.clone()
+    }
+
+    /// Whether the coordinator has confirmed this member within the session time-out, and so cannot have given its tasks to another.
+    ///
+    /// To be asked before something is sent that a new owner's writes must not be followed by: after a stop of the whole process
+    /// (SIGSTOP, a laptop's sleep) it is false until the next heartbeat is answered.
+    pub fn session_is_alive(&self) -> bool {
+        self.progress.session_is_alive()
+    }
+}
+
+/// An offset to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetToCommit {
+    /// Partition.
+    pub partition: TopicPartition,
+    /// Offset of the next record to process.
+    pub offset: i64,
+    /// Epoch of the leader that wrote the last processed record, -1 if unknown.
+    pub leader_epoch: i32,
+    /// Text kept with it, such as the partition's time.
+    pub metadata: String,
+}
+
+/// The member's identity for transactional offset commits (KIP-447).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMetadata {
+    /// `application.id`.
+    pub group_id: String,
+    /// Generation, -1 while there is none.
+    pub generation: i32,
+    /// Id given by the coordinator, empty while there is none.
+    pub member_id: String,
+    /// `group.instance.id`.
+    pub instance_id: Option<String>,
+}
+
+impl GroupMetadata {
+    fn of(config: &MembershipConfig) -> Self {
+        Self {
+            group_id: config.group_id.clone(),
+            generation: -1,
+            member_id: String::new(),
+            instance_id: config.instance_id.clone(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Signs of life that cost one atomic store.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A worker's sign that it gets on.
+#[derive(Debug)]
+pub struct Progress {
+    clock: Instant,
+    /// Milliseconds since `clock` at the last sign.
+    last_ms: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Notes progress now: to be called once per batch or poll, also when there was nothing to do.
+    pub fn touch(&self) {
+        self.last_ms.store(millis(self.clock.elapsed()), Ordering::Relaxed);
+    }
+}
+
+/// All progress tokens, and until when the session is confirmed.
+#[derive(Debug, Clone)]
+pub(super) struct ProgressBoard {
+    clock: Instant,
+    workers: Arc<Mutex<Vec<Weak<AtomicU64>>>>,
+    /// Milliseconds since `clock` until which the coordinator keeps our place without another heartbeat.
+    session_until_ms: Arc<AtomicU64>,
+}
+
+impl Default for ProgressBoard {
+    fn default() -> Self {
+        Self { clock: Instant::now(), workers: Arc::default(), session_until_ms: Arc::default() }
+    }
+}
+
+impl ProgressBoard {
+    pub(super) fn register(&self) -> Progress {
+        let last_ms = Arc::new(AtomicU64::new(millis(self.clock.elapsed())));
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| worker.strong_count() > 0);
+        workers.push(Arc::downgrade(&last_ms));
+        Progress { clock: self.clock, last_ms }
+    }
+
+    /// When the slowest worker last gave a sign; `None` if none is registered.
+    pub(super) fn slowest(&self) -> Option<Instant> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let signs = workers.iter().filter_map(Weak::upgrade).map(|sign| sign.load(Ordering::Relaxed));
+        signs.min().map(|ms| self.clock + Duration::from_millis(ms))
+    }
+
+    /// Notes until when the session lasts; a time in the past ends it.
+    pub(super) fn confirm_session(&self, until: Instant) {
+        self.session_until_ms.store(millis(until.saturating_duration_since(self.clock)), Ordering::Release);
+    }
+
+    pub(super) fn session_is_alive(&self) -> bool {
+        millis(self.clock.elapsed()) < self.session_until_ms.load(Ordering::Acquire)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
