@@ -1,0 +1,65 @@
+//! What can go wrong in a benchmark.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// A fault of a run, a load or a check.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// librdkafka's own.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The broker refused to create or delete a topic.
+    #[error("topic `{topic}` could not be {doing}: {code}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// The broker's answer.
+        code: RDKafkaErrorCode,
+        /// What was asked for.
+        doing: &'static str,
+    },
+    /// An input topic is missing.
+    #[error("there is no topic `{topic}`; fill it first with `bench load`")]
+    NoInput {
+        /// Its name.
+        topic: String,
+    },
+    /// A record of an output topic cannot be read.
+    #[error("topic `{topic}`, partition {partition}, offset {offset}: {why}")]
+    Output {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The run did not end in time.
+    #[error(
+        "ran past --timeout of {seconds} s: {records} records in, {inner_done} of {inner_sent} through the repartition topic"
+    )]
+    Timeout {
+        /// The limit in seconds.
+        seconds: u64,
+        /// Input records processed.
+        records: u64,
+        /// Records read from the repartition topic.
+        inner_done: u64,
+        /// Records sent there.
+        inner_sent: u64,
+    },
+    /// The file system's.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or directory.
+        path: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The workload has no direct computation to compare with.
+    #[error("the workload `{0}` cannot be verified")]
+    NotVerifiable(crate::Workload),
+}
