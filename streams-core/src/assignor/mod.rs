@@ -7,6 +7,13 @@
 //!
 //! After Kafka Streams' `HighAvailabilityTaskAssignor` (KIP-441) and the cooperative protocol (KIP-429).
 
+mod assign;
+mod balance;
+mod circulation;
+mod group_view;
 mod input;
+mod standby;
+mod warm_up;
 
+pub use assign::assign;
 pub use input::{Assignment, AssignorOptions, MemberAssignment, MemberInput, TaskId, TaskInput};
