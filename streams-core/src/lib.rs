@@ -4,6 +4,7 @@
 
 pub mod assignor;
 pub mod client;
+pub mod config;
 pub mod membership;
 pub mod processor;
 pub mod record;
@@ -12,5 +13,8 @@ pub mod state;
 pub mod time;
 pub mod topology;
 
+pub use config::{
+    ConfigError, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
+};
 pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, RecordContext, TopicPartition};
 pub use time::{Timestamp, duration_millis};

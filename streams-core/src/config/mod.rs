@@ -1,0 +1,13 @@
+//! Configuration: by builder, by Kafka's own string keys, by the environment.
+
+mod environment;
+mod error;
+mod keys;
+mod parse;
+mod streams_config;
+
+pub use error::ConfigError;
+pub use keys::{ConfigKey, config_keys};
+pub use streams_config::{
+    ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
+};
