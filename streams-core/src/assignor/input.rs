@@ -1,31 +1,10 @@
 //! What the assignor reads and writes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use uuid::Uuid;
 
-/// One task: a sub-topology on one partition. Displays as Kafka Streams writes it, `0_3`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId {
-    /// Number of the sub-topology.
-    pub sub_topology: u32,
-    /// Partition.
-    pub partition: u32,
-}
-
-impl TaskId {
-    /// Task of `sub_topology` on `partition`.
-    pub const fn new(sub_topology: u32, partition: u32) -> Self {
-        Self { sub_topology, partition }
-    }
-}
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", self.sub_topology, self.partition)
-    }
-}
+pub use crate::topology::TaskId;
 
 /// A task to assign.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::error::{TopologyError, TopologyFault};
 use super::node::{GlobalStoreSpec, NodeKind, NodeSpec, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec};
+use super::sub_topology::{self, SubTopology};
+use super::{check, description};
 use crate::state::StoreBuilder;
 
 /// A topic that the topology itself asks for: a repartition topic.
@@ -57,7 +59,7 @@ impl TopologyBuilder {
         self.add(name.into(), names(parents), NodeKind::Sink(sink))
     }
 
-    /// Adds a store and connects it with processors added before.
+    /// Adds a store and connects it with processors, which must have been added before.
     pub fn add_store<N: AsRef<str>>(
         &mut self,
         builder: Arc<dyn StoreBuilder>,
@@ -93,9 +95,10 @@ impl TopologyBuilder {
                     spec.stores.push(store);
                 }
             }
-            _ => self
-                .faults
-                .push(TopologyFault::UnknownParent { node: store.to_string(), parent: processor.to_owned() }),
+            _ => self.faults.push(TopologyFault::UnknownProcessor {
+                store: store.to_string(),
+                processor: processor.to_owned(),
+            }),
         }
         self
     }
@@ -109,6 +112,9 @@ impl TopologyBuilder {
     ) -> &mut Self {
         let (source_name, processor_name): (Arc<str>, Arc<str>) = (source.0.into(), processor.0.into());
         let store: Arc<str> = builder.name().into();
+        if self.globals.iter().any(|global| global.builder.name() == &*store) {
+            self.faults.push(TopologyFault::DuplicateStore(store.to_string()));
+        }
         self.add_source(Arc::clone(&source_name), source.1);
         let spec = processor.1.with_stores([store]);
         self.add_processor(Arc::clone(&processor_name), &[&source_name], spec);
@@ -139,19 +145,18 @@ impl TopologyBuilder {
     /// # Errors
     /// Every fault at once.
     pub fn build(mut self) -> Result<Topology, TopologyError> {
-        if self.nodes.is_empty() {
-            self.faults.push(TopologyFault::NoSource);
-        }
-        if !self.faults.is_empty() {
-            return Err(TopologyError { faults: self.faults });
-        }
-        Ok(Topology {
+        let topology = Topology {
             nodes: self.nodes,
             stores: self.stores,
             globals: self.globals,
             internal_topics: self.internal_topics,
             copartitions: self.copartitions,
-        })
+        };
+        check::find_faults(&topology, &mut self.faults);
+        if !self.faults.is_empty() {
+            return Err(TopologyError { faults: self.faults });
+        }
+        Ok(topology)
     }
 
     fn add(&mut self, name: Arc<str>, parents: Vec<Arc<str>>, kind: NodeKind) -> &mut Self {
@@ -178,7 +183,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// All nodes, parents before children.
+    /// All nodes in the order in which they were added; children usually, but not always, behind their parents.
     pub fn nodes(&self) -> &[NodeSpec] {
         &self.nodes
     }
@@ -201,5 +206,20 @@ impl Topology {
     /// Groups of sources whose topics must have equally many partitions.
     pub fn copartitions(&self) -> &[Vec<Arc<str>>] {
         &self.copartitions
+    }
+
+    /// The sub-topologies in the order of their numbers, those of global stores included.
+    pub fn sub_topologies(&self) -> Vec<SubTopology> {
+        sub_topology::group(self)
+    }
+
+    /// The text that Kafka's `Topology.describe()` prints for this topology, character by character.
+    pub fn describe(&self) -> String {
+        description::describe(self)
+    }
+
+    /// The place of the node of this name.
+    pub(crate) fn place_of(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| &*node.name == name)
     }
 }

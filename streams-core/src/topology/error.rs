@@ -73,6 +73,78 @@ pub enum TopologyFault {
         /// The name.
         topic: String,
     },
+    /// A source without a topic never sees a record.
+    #[error("source `{0}` has no topic: name one, or give a pattern")]
+    NoTopic(String),
+    /// A source's pattern is no regular expression.
+    #[error("the topic pattern of source `{node}` is no regular expression: {message}")]
+    InvalidPattern {
+        /// The source.
+        node: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A store's name does not fit a topic's name, though its changelog is one.
+    #[error("`{0}` is no legal store name: letters, digits, `.`, `_` and `-`, at most 249 of them")]
+    InvalidStore(String),
+    /// A store is to be connected with a processor that is not there.
+    #[error(
+        "the store `{store}` is to be connected with `{processor}`, which is no processor added before it"
+    )]
+    UnknownProcessor {
+        /// The store.
+        store: String,
+        /// The processor.
+        processor: String,
+    },
+    /// A processor names a global store as its own.
+    #[error(
+        "node `{node}` is connected with the global store `{store}`: every processor may read global stores, ask for \
+         it by `global_store` instead"
+    )]
+    GlobalStoreConnected {
+        /// The node.
+        node: String,
+        /// The store.
+        store: String,
+    },
+    /// A node takes records from the source or the processor of a global store.
+    #[error(
+        "node `{node}` takes records from `{parent}`, which serves only the global store `{store}`: read the topic \
+         by a source of its own"
+    )]
+    GlobalSourceShared {
+        /// The node.
+        node: String,
+        /// The source or processor of the global store.
+        parent: String,
+        /// The store.
+        store: String,
+    },
+    /// Nodes feed each other.
+    #[error("the nodes {0} feed each other in a circle: break it with a topic")]
+    Cycle(String),
+    /// A store is to use a topic as its changelog that no source reads.
+    #[error("the store `{store}` is to use the topic `{topic}` as its changelog, but no source reads that")]
+    UnknownChangelogSource {
+        /// The store.
+        store: String,
+        /// The topic.
+        topic: String,
+    },
+    /// A join demands equal partition counts of something that is no source.
+    #[error("`{0}` is to have as many partitions as others, but is no source")]
+    UnknownCopartition(String),
+    /// One of the topology's own topics is read but never written.
+    #[error("the internal topic `{topic}` is {has}, but not {lacks}")]
+    HalfInternalTopic {
+        /// The topic.
+        topic: String,
+        /// What there is.
+        has: &'static str,
+        /// What there is not.
+        lacks: &'static str,
+    },
     /// There is nothing to read from.
     #[error("the topology has no source: begin with `stream(..)` or `table(..)`")]
     NoSource,

@@ -21,6 +21,25 @@ pub enum Topics {
     Matching(String),
 }
 
+impl Topics {
+    /// The topics by name; none for a pattern.
+    pub fn names(&self) -> &[Arc<str>] {
+        match self {
+            Topics::Named(names) => names,
+            Topics::Matching(_) => &[],
+        }
+    }
+
+    /// The pattern, compiled so that it must match a whole name; none for topics by name and for a text that is no
+    /// regular expression, which [`crate::topology::TopologyBuilder::build`] refuses.
+    pub fn pattern(&self) -> Option<regex::Regex> {
+        match self {
+            Topics::Named(_) => None,
+            Topics::Matching(pattern) => regex::Regex::new(&format!("^(?:{pattern})$")).ok(),
+        }
+    }
+}
+
 /// Where a source starts when the group has committed no offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetReset {
