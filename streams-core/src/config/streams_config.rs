@@ -265,13 +265,12 @@ impl StreamsConfig {
 }
 
 macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident($type:ty) = |$config:ident, $value:ident| $set:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($type:tt)+) = |$config:ident, $value:ident| $set:expr;)*) => {
         impl StreamsConfig {$(
             $(#[$doc])*
             #[must_use]
-            pub fn $name(mut self, $value: impl Into<$type>) -> Self {
+            pub fn $name(mut self, $value: $($type)+) -> Self {
                 let $config = &mut self;
-                let $value: $type = $value.into();
                 $set;
                 self
             }
@@ -281,11 +280,11 @@ macro_rules! setters {
 
 setters! {
     /// Sets `client.id`.
-    client_id(String) = |config, id| config.client_id = Some(id);
+    client_id(impl Into<String>) = |config, id| config.client_id = Some(id.into());
     /// Sets `num.stream.threads`: workers, each with a consumer and a producer of its own.
     threads(usize) = |config, threads| config.threads = threads;
     /// Sets `state.dir`.
-    state_dir(PathBuf) = |config, dir| config.state_dir = dir;
+    state_dir(impl Into<PathBuf>) = |config, dir| config.state_dir = dir.into();
     /// Sets `processing.guarantee`.
     guarantee(ProcessingGuarantee) = |config, guarantee| config.guarantee = guarantee;
     /// Sets `commit.interval.ms`.
@@ -305,7 +304,7 @@ setters! {
     /// Sets `processing.exception.handler`.
     processing_errors(ErrorPolicy) = |config, policy| config.processing_errors = policy;
     /// Sets `group.instance.id`: the instance becomes a static member.
-    group_instance_id(String) = |config, id| config.group_instance_id = Some(id);
+    group_instance_id(impl Into<String>) = |config, id| config.group_instance_id = Some(id.into());
 }
 
 impl std::fmt::Debug for StreamsConfig {
