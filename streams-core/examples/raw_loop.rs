@@ -6,13 +6,14 @@
 
 use std::env;
 use std::fs;
-use std::sync::mpsc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use streams_core::client::{
-    ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent, FetchFrom, ProducerTopic,
+    ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent, FetchFrom,
+    ProducerTopic,
 };
 use streams_core::{FetchedRecord, Headers, TopicPartition};
 
