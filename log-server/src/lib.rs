@@ -26,6 +26,7 @@ mod broker;
 mod config;
 mod connection;
 mod error;
+mod group;
 mod protocol;
 mod server;
 

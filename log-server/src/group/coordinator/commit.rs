@@ -1,0 +1,175 @@
+//! OffsetCommit and TxnOffsetCommit: checked, written, and taken over once the log has them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+
+use super::{Group, GroupCoordinator};
+use crate::group::classic::{ClassicGroup, Committer};
+use crate::group::effects::{Append, AppendId, Effects, ProducerIdentity, Ticket};
+use crate::group::moment::Moment;
+use crate::group::offsets::PartitionOffset;
+use crate::group::records;
+
+/// A request to commit offsets.
+#[derive(Debug, Clone)]
+pub(crate) struct CommitRequest {
+    /// Who commits.
+    pub(crate) committer: Committer,
+    /// Set when the offsets are part of this producer's transaction.
+    pub(crate) producer: Option<ProducerIdentity>,
+    /// What is committed.
+    pub(crate) offsets: Vec<PartitionOffset>,
+}
+
+/// An append whose end changes offsets.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) group: String,
+    /// The request to answer, if one waits.
+    pub(super) ticket: Option<Ticket>,
+    pub(super) change: Change,
+}
+
+/// What an append changes.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Offsets are committed.
+    Commit(Vec<PartitionOffset>),
+    /// Offsets become part of the producer's transaction; they are noted as open since the request came.
+    CommitOpen(i64, Vec<PartitionOffset>),
+    /// Offsets of these partitions are deleted.
+    Delete(Vec<(String, i32)>),
+    /// The group is deleted, with the offsets of these partitions, which are all that it had.
+    DeleteGroup(Vec<(String, i32)>),
+}
+
+impl GroupCoordinator {
+    /// Handles a commit; the answer follows when the records are durable.
+    pub(crate) fn commit(
+        &mut self,
+        group_id: &str,
+        request: CommitRequest,
+        ticket: Ticket,
+        now: Moment,
+    ) -> Effects {
+        let mut out = Effects::default();
+        if let Err(error) = self.check_commit(group_id, &request) {
+            out.writes.push((ticket, Err(error)));
+            return out;
+        }
+        if request.offsets.is_empty() {
+            out.writes.push((ticket, Ok(())));
+            return out;
+        }
+        let group = self.group_or_new(group_id, now);
+        let record = |offset: &PartitionOffset| {
+            let key = records::offset_key(group_id, &offset.topic, offset.partition);
+            (key, Some(records::offset_value(&offset.committed)))
+        };
+        let written = request.offsets.iter().map(record).collect();
+        let change = match request.producer {
+            None => Change::Commit(request.offsets),
+            Some(producer) => {
+                // From now on, not only once the log has it: a reader that asks for stable offsets must not slip
+                // in between.
+                for offset in &request.offsets {
+                    group.offsets.commit_open(producer.id, offset.clone());
+                }
+                Change::CommitOpen(producer.id, request.offsets)
+            }
+        };
+        self.append(group_id, request.producer, written, Some(ticket), change, &mut out);
+        out
+    }
+
+    /// The append named `id` has ended: with success what it wrote now holds; the waiting request is answered.
+    pub(crate) fn appended(
+        &mut self,
+        id: AppendId,
+        outcome: Result<(), ResponseError>,
+        now: Moment,
+    ) -> Effects {
+        let mut out = Effects::default();
+        let Some(InFlight { group: group_id, ticket, change }) = self.in_flight.remove(&id) else {
+            return out;
+        };
+        let config = Arc::clone(&self.config);
+        let group = self.group_or_new(&group_id, now);
+        group.in_flight = group.in_flight.saturating_sub(1);
+        let is_deletion = matches!(change, Change::DeleteGroup(_));
+        match outcome {
+            Ok(()) => group.take_over(change),
+            Err(_) => group.take_back(change),
+        }
+        // Unless it has come to life again meanwhile.
+        if is_deletion && outcome.is_ok() && group.classic.is_vacant() {
+            group.classic = ClassicGroup::new(group_id.as_str(), config, now);
+        }
+        if let Some(ticket) = ticket {
+            out.writes.push((ticket, outcome));
+        }
+        self.settle(&group_id);
+        out
+    }
+
+    /// Ends the producer's transaction in all groups that took part: its marker is in the log.
+    pub(crate) fn end_transaction(&mut self, producer_id: i64, is_commit: bool) {
+        for group in self.groups.values_mut() {
+            group.offsets.end_transaction(producer_id, is_commit);
+        }
+    }
+
+    fn check_commit(&self, group_id: &str, request: &CommitRequest) -> Result<(), ResponseError> {
+        let committer = &request.committer;
+        match self.groups.get(group_id) {
+            Some(group) if request.producer.is_some() => group.classic.check_txn_commit(committer),
+            Some(group) => group.classic.check_commit(committer),
+            None if committer.generation >= 0 => Err(ResponseError::IllegalGeneration),
+            None => self.check_room(),
+        }
+    }
+
+    /// Asks for records of the group to be written, and remembers what to do when they are.
+    pub(super) fn append(
+        &mut self,
+        group_id: &str,
+        producer: Option<ProducerIdentity>,
+        records: Vec<(Bytes, Option<Bytes>)>,
+        ticket: Option<Ticket>,
+        change: Change,
+        out: &mut Effects,
+    ) {
+        let id = self.next_append;
+        self.next_append += 1;
+        self.in_flight.insert(id, InFlight { group: group_id.to_owned(), ticket, change });
+        if let Some(group) = self.groups.get_mut(group_id) {
+            group.in_flight += 1;
+        }
+        out.appends.push(Append { group: group_id.to_owned(), producer, records, then: Some(id) });
+    }
+}
+
+impl Group {
+    fn take_over(&mut self, change: Change) {
+        match change {
+            Change::Commit(offsets) => offsets.into_iter().for_each(|offset| self.offsets.commit(offset)),
+            // Noted when the request came.
+            Change::CommitOpen(..) => {}
+            Change::Delete(partitions) | Change::DeleteGroup(partitions) => {
+                for (topic, partition) in partitions {
+                    self.offsets.delete(&topic, partition);
+                }
+            }
+        }
+    }
+
+    fn take_back(&mut self, change: Change) {
+        if let Change::CommitOpen(producer_id, offsets) = change {
+            for offset in offsets {
+                self.offsets.forget_open(producer_id, &offset.topic, offset.partition);
+            }
+        }
+    }
+}
