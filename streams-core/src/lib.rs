@@ -5,9 +5,11 @@
 pub mod assignor;
 pub mod client;
 pub mod config;
+mod error;
 pub mod membership;
 pub mod processor;
 pub mod record;
+mod runtime;
 pub mod serdes;
 pub mod state;
 pub mod time;
@@ -16,5 +18,7 @@ pub mod topology;
 pub use config::{
     ConfigError, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
 };
+pub use error::Error;
 pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, RecordContext, TopicPartition};
+pub use runtime::{StreamsState, StreamsStatus, TaskStatus};
 pub use time::{Timestamp, duration_millis};

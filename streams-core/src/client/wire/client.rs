@@ -136,10 +136,11 @@ impl WireClient {
     }
 
     /// Runs `attempt` until it succeeds, fails for good, or `api_timeout` has passed.
-    pub(super) async fn retrying<T>(
-        &self,
-        attempt: impl AsyncFn() -> Result<T, WireError>,
-    ) -> Result<T, WireError> {
+    // Not `AsyncFn`: the compiler cannot show that the future of a call with one is `Send`.
+    pub(super) async fn retrying<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, WireError>
+    where
+        F: Future<Output = Result<T, WireError>>,
+    {
         let mut backoff = Backoff::new(&self.shared.config);
         loop {
             match attempt().await {

@@ -40,7 +40,7 @@ impl WireClient {
                 .with_configuration_keys(None)
         };
         let request = DescribeConfigsRequest::default().with_resources(topics.iter().map(resource).collect());
-        self.retrying(async || {
+        self.retrying(|| async {
             let broker = self.any_broker().await?;
             let answer = broker.request(&request).await?;
             let mut described = BTreeMap::new();

@@ -63,7 +63,7 @@ impl WireClient {
     /// # Errors
     /// When none is available within `api_timeout`, or access to the group is denied.
     pub async fn find_coordinator(&self, group: &str) -> Result<BrokerAddress, WireError> {
-        self.retrying(async || self.ask_coordinator(group).await).await
+        self.retrying(|| self.ask_coordinator(group)).await
     }
 
     /// One try of [`find_coordinator`](Self::find_coordinator).
@@ -99,7 +99,7 @@ impl WireClient {
     pub async fn describe_group(&self, group: &str) -> Result<GroupDescription, WireError> {
         let id = GroupId(StrBytes::from_string(group.to_owned()));
         let request = DescribeGroupsRequest::default().with_groups(vec![id]);
-        self.retrying(async || {
+        self.retrying(|| async {
             let broker = self.coordinator(group).await?;
             let answer = broker.request(&request).await?;
             let Some(described) = answer.groups.into_iter().next() else {
@@ -138,7 +138,7 @@ impl WireClient {
     pub async fn delete_group(&self, group: &str) -> Result<(), WireError> {
         let id = GroupId(StrBytes::from_string(group.to_owned()));
         let request = DeleteGroupsRequest::default().with_groups_names(vec![id]);
-        self.retrying(async || {
+        self.retrying(|| async {
             let broker = self.coordinator(group).await?;
             let answer = broker.request(&request).await?;
             let code =
@@ -169,7 +169,7 @@ impl WireClient {
             .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
             .with_topics(Some(by_topic(partitions).into_iter().map(topic).collect()))
             .with_require_stable(require_stable);
-        self.retrying(async || {
+        self.retrying(|| async {
             let broker = self.coordinator(group).await?;
             let answer = broker.request(&request).await?;
             if let Some(code) = ResponseError::try_from_code(answer.error_code) {

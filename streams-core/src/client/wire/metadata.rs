@@ -124,7 +124,7 @@ impl WireClient {
         });
         let request = MetadataRequest::default().with_topics(names).with_allow_auto_topic_creation(false);
         let answer = self
-            .retrying(async || {
+            .retrying(|| async {
                 let broker = self.any_broker().await?;
                 broker.request(&request).await
             })

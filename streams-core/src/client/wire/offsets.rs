@@ -67,7 +67,7 @@ impl WireClient {
         spec: OffsetSpec,
         isolation: Isolation,
     ) -> Result<BTreeMap<TopicPartition, ListedOffset>, WireError> {
-        self.retrying(async || {
+        self.retrying(|| async {
             let asked = self.leaders(partitions).await?.into_iter();
             let answers =
                 try_join_all(asked.map(|(leader, led)| self.list_led(leader, led, spec, isolation))).await?;
@@ -125,7 +125,7 @@ impl WireClient {
         before: &BTreeMap<TopicPartition, i64>,
     ) -> Result<BTreeMap<TopicPartition, i64>, WireError> {
         let partitions: Vec<TopicPartition> = before.keys().cloned().collect();
-        self.retrying(async || {
+        self.retrying(|| async {
             let asked = self.leaders(&partitions).await?.into_iter();
             let answers =
                 try_join_all(asked.map(|(leader, led)| self.delete_led(leader, led, before))).await?;

@@ -78,7 +78,7 @@ impl WireClient {
             .with_topics(topics.iter().map(NewTopic::to_wire).collect())
             .with_timeout_ms(self.broker_timeout_ms())
             .with_validate_only(validate_only);
-        self.retrying(async || {
+        self.retrying(|| async {
             let controller = self.controller().await?;
             let answer = controller.request(&request).await?;
             let outcome = answer.topics.iter().map(|topic| {
@@ -108,7 +108,7 @@ impl WireClient {
         let request = CreatePartitionsRequest::default()
             .with_topics(totals.iter().map(topic).collect())
             .with_timeout_ms(self.broker_timeout_ms());
-        self.retrying(async || {
+        self.retrying(|| async {
             let controller = self.controller().await?;
             let answer = controller.request(&request).await?;
             let outcome = answer.results.iter().map(|topic| {

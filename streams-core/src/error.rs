@@ -1,0 +1,133 @@
+//! What can go wrong with a running application.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::client::ClientError;
+use crate::client::wire::WireError;
+use crate::config::ConfigError;
+use crate::membership::{CommitError, MembershipError};
+use crate::state::StoreError;
+use crate::topology::{TaskId, TopicPlanError, TopologyError};
+
+/// An error of this crate. Cheap to clone, so that everyone who waits for an application can be told.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting cannot be used.
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The topology has faults.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// Topics are missing, or do not fit each other.
+    #[error("{source}{}", waited_for(.waited))]
+    Topics {
+        /// What is wrong with them.
+        source: TopicPlanError,
+        /// How long it was hoped for.
+        waited: Duration,
+    },
+    /// A topic that is written to does not exist.
+    #[error("topic {topic} is to be written to, but does not exist after {waited:?}: create it")]
+    SinkTopicMissing {
+        /// The topic.
+        topic: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// No broker answers.
+    #[error("no broker of {servers} was reachable for {waited:?}: {source}")]
+    BrokerUnreachable {
+        /// `bootstrap.servers`.
+        servers: String,
+        /// How long it was tried.
+        waited: Duration,
+        /// The last attempt.
+        source: WireError,
+    },
+    /// A topic of the application's own is not as it must be.
+    #[error("internal topic {topic}: {reason}")]
+    InternalTopic {
+        /// The topic.
+        topic: String,
+        /// What is wrong, and the remedy.
+        reason: String,
+    },
+    /// A request to a broker failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Fetching or producing failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The group does not want this member any more.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// Offsets could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A task failed.
+    #[error("task {task}: {source}")]
+    Task {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The state of a task cannot be opened, read or written.
+    #[error("task {task}: {source}")]
+    Store {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        source: Arc<StoreError>,
+    },
+    /// A task's directory stays locked by another process.
+    #[error(
+        "task {task}: {} is locked by another process since {waited:?}: give each application its own state.dir, or \
+         stop the other process", path.display()
+    )]
+    StateLocked {
+        /// The task.
+        task: TaskId,
+        /// Its directory.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The state directory cannot be used.
+    #[error("state.dir {}: {reason}", path.display())]
+    StateDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// There is no offset to begin with, and none may be chosen.
+    #[error(
+        "no offset is committed for {partition} and auto.offset.reset is none: set it, or commit an offset"
+    )]
+    NoOffset {
+        /// The partition.
+        partition: crate::record::TopicPartition,
+    },
+    /// The application did not end in time; what was not committed is processed again by whoever takes over.
+    #[error("the application did not close within {after:?}")]
+    ShutdownTimeout {
+        /// `shutdown.timeout.ms`.
+        after: Duration,
+    },
+    /// The async runtime cannot be started, or one of its tasks ended unexpectedly.
+    #[error("runtime: {reason}")]
+    Runtime {
+        /// What happened.
+        reason: String,
+    },
+}
+
+fn waited_for(waited: &Duration) -> String {
+    if waited.is_zero() { String::new() } else { format!(" (waited {waited:?})") }
+}

@@ -1,0 +1,161 @@
+//! From a task's outputs to the producer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::wire::WireClient;
+use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic};
+use crate::error::Error;
+use crate::processor::{Output, PartitionCounts, RecordArena, partition_for_key};
+use crate::record::{Headers, TopicPartition};
+use crate::time::Timestamp;
+
+/// A full producer's queue and a topic that does not exist are waited for; this long between two looks.
+const TOPIC_RETRY: Duration = Duration::from_millis(100);
+
+/// Hands the records of one task to its worker's producer: chooses partitions, waits while the producer's queue is
+/// full.
+#[derive(Debug)]
+pub(super) struct RecordCollector {
+    producer: Arc<DataProducer>,
+    wire: WireClient,
+    partition_counts: PartitionCounts,
+    patience: Duration,
+    // By the task's own numbers of topics.
+    targets: Vec<Target>,
+    changelogs: Vec<(Arc<str>, ProducerTopic)>,
+    // Records without a key go to one partition per batch, and the next batch to the next one.
+    keyless: i32,
+}
+
+#[derive(Debug)]
+struct Target {
+    topic: ProducerTopic,
+    partitions: i32,
+}
+
+impl RecordCollector {
+    pub(super) fn new(
+        producer: Arc<DataProducer>,
+        wire: WireClient,
+        partition_counts: PartitionCounts,
+        patience: Duration,
+    ) -> Self {
+        RecordCollector {
+            producer,
+            wire,
+            partition_counts,
+            patience,
+            targets: Vec::new(),
+            changelogs: Vec::new(),
+            keyless: 0,
+        }
+    }
+
+    /// Whether a record that was handed over before has failed.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        Ok(self.producer.check()?)
+    }
+
+    /// Hands all records over, in their order, and empties the output. What is here is copied into librdkafka's queue
+    /// record by record; there is no lock of ours and no hop on the way.
+    pub(super) async fn send(&mut self, output: &mut Output) -> Result<(), Error> {
+        if output.is_empty() {
+            return Ok(());
+        }
+        while self.targets.len() < output.topics().len() {
+            let name = Arc::clone(&output.topics()[self.targets.len()]);
+            let target = self.target(&name).await?;
+            self.targets.push(target);
+        }
+        self.keyless = self.keyless.wrapping_add(1) & i32::MAX;
+        for view in output.iter() {
+            let target = &self.targets[view.record.topic as usize];
+            let partition = match (view.record.partition, view.partition_key) {
+                (Some(partition), _) => partition,
+                (None, Some(key)) => partition_for_key(key, target.partitions),
+                (None, None) => self.keyless % target.partitions,
+            };
+            let (at, headers) = (view.record.timestamp, &view.record.headers);
+            if target.topic.send(partition, at, view.key, view.value, headers)? == Enqueued::Full {
+                self.wait_and_send(&target.topic, partition, at, view.key, view.value, headers).await?;
+            }
+        }
+        output.clear();
+        Ok(())
+    }
+
+    /// Hands changelog records over and empties the arena.
+    pub(super) async fn send_changelog(
+        &mut self,
+        changelog: &TopicPartition,
+        records: &mut RecordArena,
+    ) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let known = self.changelogs.iter().position(|(topic, _)| *topic == changelog.topic);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let topic = self.producer.topic(&changelog.topic)?;
+                self.changelogs.push((Arc::clone(&changelog.topic), topic));
+                self.changelogs.len() - 1
+            }
+        };
+        let topic = &self.changelogs[index].1;
+        for (key, value, record) in records.iter() {
+            let at = record.timestamp.unwrap_or(Timestamp::UNKNOWN);
+            if topic.send(changelog.partition, at, key, value, &record.headers)? == Enqueued::Full {
+                self.wait_and_send(topic, changelog.partition, at, key, value, &record.headers).await?;
+            }
+        }
+        records.clear();
+        Ok(())
+    }
+
+    async fn wait_and_send(
+        &self,
+        topic: &ProducerTopic,
+        partition: i32,
+        at: Timestamp,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &Headers,
+    ) -> Result<(), Error> {
+        let until = Instant::now() + self.patience;
+        loop {
+            self.producer.check()?;
+            self.producer.room().await;
+            if topic.send(partition, at, key, value, headers)? == Enqueued::Taken {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let timeout_ms = self.patience.as_millis() as u64;
+                return Err(
+                    ClientError::FlushTimeout { records: self.producer.in_flight(), timeout_ms }.into()
+                );
+            }
+        }
+    }
+
+    async fn target(&self, name: &Arc<str>) -> Result<Target, Error> {
+        let topic = self.producer.topic(name)?;
+        let until = Instant::now() + self.patience;
+        loop {
+            if let Some(partitions) = self.partition_counts.get(name) {
+                return Ok(Target { topic, partitions });
+            }
+            let cluster = self.wire.metadata(Some(&[&**name])).await?;
+            match cluster.partition_count(name).filter(|count| *count > 0) {
+                Some(partitions) => self.partition_counts.set(Arc::clone(name), partitions),
+                None if Instant::now() > until => {
+                    return Err(Error::SinkTopicMissing { topic: name.to_string(), waited: self.patience });
+                }
+                None => tokio::time::sleep(TOPIC_RETRY).await,
+            }
+        }
+    }
+}

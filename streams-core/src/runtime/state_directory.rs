@@ -1,0 +1,169 @@
+//! Where local state lies: one directory per task, locked while it is in use, and the process's lasting id.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::topology::TaskId;
+
+/// Processes of one application that may share a state directory.
+const PROCESSES_MAX: u32 = 256;
+const TASK_LOCK: &str = ".lock";
+
+/// The directory of an application: `<state.dir>/<application.id>`.
+///
+/// Several processes may share it: each has an id of its own, which it finds again after a restart, and each task's
+/// directory belongs to whoever runs the task, so that a task that moves between them keeps its state.
+#[derive(Debug)]
+pub(crate) struct StateDirectory {
+    root: PathBuf,
+    process_id: Uuid,
+    // Held open: the lock on it is what keeps the id ours.
+    _process_file: File,
+}
+
+/// A task's directory, locked until dropped.
+#[derive(Debug)]
+pub(crate) struct TaskDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDirectory {
+    /// Opens, or makes, the directory and takes a process id: that of an earlier process that has ended, else a new
+    /// one.
+    pub(crate) fn open(state_dir: &Path, application_id: &str) -> Result<Self, Error> {
+        let root = state_dir.join(application_id);
+        let fault =
+            |source: io::Error| Error::StateDirectory { path: root.clone(), reason: source.to_string() };
+        fs::create_dir_all(&root).map_err(fault)?;
+        for slot in 0..PROCESSES_MAX {
+            let mut file = open_file(&root.join(format!("process-{slot}.id"))).map_err(fault)?;
+            match file.try_lock() {
+                Ok(()) => {
+                    let process_id = read_or_make_id(&mut file).map_err(fault)?;
+                    return Ok(StateDirectory { root, process_id, _process_file: file });
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => return Err(fault(source)),
+            }
+        }
+        let reason = format!("{PROCESSES_MAX} processes use it already");
+        Err(Error::StateDirectory { path: root, reason })
+    }
+
+    /// The process's id, the same after a restart.
+    pub(crate) fn process_id(&self) -> Uuid {
+        self.process_id
+    }
+
+    /// Locks the directory of a task; `None` while another process, or another task of this one, has it.
+    pub(crate) fn lock_task(&self, task: TaskId) -> Result<Option<TaskDirectory>, Error> {
+        let path = self.task_path(task);
+        let fault =
+            |source: io::Error| Error::StateDirectory { path: path.clone(), reason: source.to_string() };
+        fs::create_dir_all(&path).map_err(fault)?;
+        let lock = open_file(&path.join(TASK_LOCK)).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(TaskDirectory { path, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(fault(source)),
+        }
+    }
+
+    /// The directory of a task, whether it is there or not.
+    pub(crate) fn task_path(&self, task: TaskId) -> PathBuf {
+        self.root.join(task.to_string())
+    }
+
+    /// Tasks that have a directory here, whoever uses it.
+    pub(crate) fn tasks(&self) -> Vec<TaskId> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let mut tasks: Vec<TaskId> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        tasks.sort_unstable();
+        tasks
+    }
+}
+
+impl TaskDirectory {
+    /// Where the task keeps its databases.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Deletes all state of the task; the lock stays.
+    pub(crate) fn wipe(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(path)?;
+            } else if path.file_name().is_none_or(|name| name != TASK_LOCK) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+fn read_or_make_id(file: &mut File) -> io::Result<Uuid> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    if let Ok(id) = text.trim().parse() {
+        return Ok(id);
+    }
+    let id = Uuid::new_v4();
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{id}")?;
+    file.sync_all()?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("state-directory-{}", Uuid::new_v4()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn processes_get_ids_of_their_own_and_find_them_again() {
+        let dir = scratch();
+        let first = StateDirectory::open(&dir, "app").unwrap();
+        let second = StateDirectory::open(&dir, "app").unwrap();
+        assert_ne!(first.process_id(), second.process_id());
+        let id = first.process_id();
+        drop(first);
+        assert_eq!(StateDirectory::open(&dir, "app").unwrap().process_id(), id);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_task_directory_has_one_user_and_can_be_wiped() {
+        let dir = scratch();
+        let state = StateDirectory::open(&dir, "app").unwrap();
+        let task = TaskId::new(0, 1);
+        let held = state.lock_task(task).unwrap().unwrap();
+        assert!(state.lock_task(task).unwrap().is_none());
+        fs::create_dir(held.path().join("rocksdb")).unwrap();
+        fs::write(held.path().join("rocksdb").join("x"), "x").unwrap();
+        held.wipe().unwrap();
+        assert!(!held.path().join("rocksdb").exists());
+        assert!(state.lock_task(task).unwrap().is_none(), "the lock survives the wipe");
+        drop(held);
+        assert!(state.lock_task(task).unwrap().is_some());
+        assert_eq!(state.tasks(), [task]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

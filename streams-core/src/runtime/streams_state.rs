@@ -1,0 +1,72 @@
+//! What state an application is in, and what can be seen of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::record::TopicPartition;
+use crate::topology::TaskId;
+
+/// The state of an application instance (Kafka's `KafkaStreams.State`, with restoring apart).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamsState {
+    /// Made, not started.
+    Created,
+    /// Waiting for the group to assign tasks; tasks that it has already go on.
+    Rebalancing,
+    /// At least one task is reading its state back; the others go on.
+    Restoring,
+    /// All tasks of the instance run.
+    Running,
+    /// Closing: what was processed is being committed.
+    PendingShutdown,
+    /// Closed.
+    NotRunning,
+    /// Ended by an error.
+    Failed,
+}
+
+impl fmt::Display for StreamsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StreamsState::Created => "CREATED",
+            StreamsState::Rebalancing => "REBALANCING",
+            StreamsState::Restoring => "RESTORING",
+            StreamsState::Running => "RUNNING",
+            StreamsState::PendingShutdown => "PENDING_SHUTDOWN",
+            StreamsState::NotRunning => "NOT_RUNNING",
+            StreamsState::Failed => "ERROR",
+        })
+    }
+}
+
+/// What an instance does at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct StreamsStatus {
+    /// The group's generation; -1 before the first.
+    pub generation: i32,
+    /// This member's id in the group.
+    pub member_id: String,
+    /// The tasks of this instance.
+    pub tasks: BTreeMap<TaskId, TaskStatus>,
+}
+
+/// What a task does at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct TaskStatus {
+    /// The worker that runs it, from 0.
+    pub worker: usize,
+    /// Whether it processes records; else it is reading its state back.
+    pub running: bool,
+    /// Records processed since it was opened here.
+    pub processed_records: u64,
+    /// Records dropped by operators: null keys, late records, undecodable ones under the policy `continue`.
+    pub dropped_records: u64,
+    /// Records read back into its stores when it was opened.
+    pub restored_records: u64,
+    /// Records still to be read back.
+    pub restore_remaining: u64,
+    /// For each input partition the offset of the next record to process, and the lag as of the latest fetch answer
+    /// (unknown before the first one).
+    pub inputs: BTreeMap<TopicPartition, (i64, Option<i64>)>,
+}
