@@ -27,6 +27,7 @@ mod config;
 mod connection;
 mod error;
 mod group;
+mod journal;
 mod protocol;
 mod server;
 

@@ -19,9 +19,10 @@ use kafka_protocol::ResponseError;
 
 use super::classic::{ClassicGroup, HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::config::GroupConfig;
-use super::effects::{AppendId, Effects, JoinReply, SyncReply, Ticket};
+use super::effects::{Effects, JoinReply, SyncReply, Ticket};
 use super::moment::Moment;
 use super::offsets::GroupOffsets;
+use crate::journal::AppendId;
 
 use self::commit::InFlight;
 

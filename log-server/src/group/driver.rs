@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::classic::{HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::coordinator::{CommitRequest, FetchedOffset, GroupCoordinator, GroupDescription, GroupListing};
-use super::effects::{Append, AppendId, Effects, JoinReply, SyncReply, Ticket};
-use super::journal::{self, JournalTopic};
+use super::effects::{Effects, JoinReply, SyncReply, Ticket};
 use super::moment::Moment;
+use crate::journal::{self, Append, AppendId, JournalTopic, ProducerIdentity};
 
 /// All groups of the server, as the API handlers see them.
 #[derive(Debug)]
@@ -234,9 +234,19 @@ impl GroupDriver {
         self.lock().coordinator.list()
     }
 
-    /// Ends a producer's transaction in all groups: its marker is in the log.
-    pub(crate) fn end_transaction(&self, producer_id: i64, is_commit: bool) {
-        self.lock().coordinator.end_transaction(producer_id, is_commit);
+    /// Begins to write the marker that ends a producer's transaction in one partition of the offsets topic; the
+    /// future ends when it is durable and the offsets count.
+    pub(crate) fn write_marker(
+        &self,
+        partition: i32,
+        producer: ProducerIdentity,
+        is_commit: bool,
+    ) -> impl Future<Output = Result<(), ResponseError>> + Send + 'static + use<> {
+        let answer = self.step(|state, _| {
+            let (ticket, answer) = open(&mut state.next_ticket, &mut state.writes);
+            (answer, state.coordinator.write_marker(partition, producer, is_commit, ticket))
+        });
+        durable(answer)
     }
 
     fn appended(&self, ids: &[AppendId], outcome: Result<(), ResponseError>) {

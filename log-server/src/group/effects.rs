@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
+use crate::journal::Append;
+
 /// Names a request that waits for its answer; the shell gives it out and keeps the way back to the client.
 pub(crate) type Ticket = u64;
-
-/// Names an append whose outcome the coordinator wants to hear.
-pub(crate) type AppendId = u64;
 
 /// The outcome of one step of the state machine, in the order in which it is to be carried out.
 #[derive(Debug, Default)]
@@ -30,28 +29,6 @@ impl Effects {
         self.writes.extend(later.writes);
         self.appends.extend(later.appends);
     }
-}
-
-/// Records of one group for `__consumer_offsets`.
-#[derive(Debug, Clone)]
-pub(crate) struct Append {
-    /// The group, whose hash says which partition.
-    pub(crate) group: String,
-    /// The transaction that the records belong to, if any.
-    pub(crate) producer: Option<ProducerIdentity>,
-    /// Key and value; no value deletes the key.
-    pub(crate) records: Vec<(Bytes, Option<Bytes>)>,
-    /// Set when the coordinator is to be told that the records are durable, or that they failed.
-    pub(crate) then: Option<AppendId>,
-}
-
-/// The producer whose transaction a record batch belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ProducerIdentity {
-    /// The producer id.
-    pub(crate) id: i64,
-    /// The producer's epoch.
-    pub(crate) epoch: i16,
 }
 
 /// The answer to a JoinGroup request.

@@ -7,15 +7,14 @@
 //! - [`coordinator`]: all groups; turns requests into [`effects`] and knows the next deadline;
 //! - [`records`]: the records of `__consumer_offsets` in Apache Kafka's own schema.
 //!
-//! [`driver`] is the shell around it: it keeps the waiting requests and runs the timer; [`journal`] writes the
-//! records.
+//! [`driver`] is the shell around it: it keeps the waiting requests and runs the timer; the records go through the
+//! [`journal`](crate::journal).
 
 pub(crate) mod classic;
 pub(crate) mod config;
 pub(crate) mod coordinator;
 pub(crate) mod driver;
 pub(crate) mod effects;
-pub(crate) mod journal;
 pub(crate) mod member;
 pub(crate) mod moment;
 pub(crate) mod offsets;

@@ -5,6 +5,7 @@
 //! committed (KIP-447).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// How far a group has read one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ type Partitions<T> = BTreeMap<String, BTreeMap<i32, T>>;
 
 /// An offset and its place in the order in which the group's commits reached the log.
 #[derive(Debug, Clone)]
-struct Entry {
+struct OrderedOffset {
     committed: CommittedOffset,
     order: u64,
 }
@@ -44,9 +45,11 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct GroupOffsets {
     /// What a fetch returns.
-    committed: Partitions<Entry>,
+    committed: Partitions<OrderedOffset>,
     /// What each producer's open transaction would commit.
-    open: BTreeMap<i64, Partitions<Entry>>,
+    open: BTreeMap<i64, Partitions<OrderedOffset>>,
+    /// How many offsets of open transactions are on their way to the log, per partition.
+    claims: BTreeMap<(String, i32), usize>,
     /// Counts the commits, so that the end of a transaction does not undo a commit made after its own.
     order: u64,
 }
@@ -64,9 +67,18 @@ impl GroupOffsets {
         })
     }
 
-    /// True when a transaction that is still open has an offset for the partition.
+    /// True when a transaction that is still open has an offset for the partition, or is about to have one.
     pub(crate) fn is_open(&self, topic: &str, partition: i32) -> bool {
-        self.open.values().any(|topics| topics.get(topic).is_some_and(|p| p.contains_key(&partition)))
+        let is_claimed = !self.claims.is_empty() && self.claims.contains_key(&(topic.to_owned(), partition));
+        is_claimed
+            || self.open.values().any(|topics| topics.get(topic).is_some_and(|p| p.contains_key(&partition)))
+    }
+
+    /// The partitions for which open transactions have offsets.
+    pub(crate) fn open_partitions(&self) -> impl Iterator<Item = (String, i32)> {
+        self.open.values().flatten().flat_map(|(topic, partitions)| {
+            partitions.keys().map(move |partition| (topic.clone(), *partition))
+        })
     }
 
     /// True when there is neither a committed offset nor an open one.
@@ -76,23 +88,28 @@ impl GroupOffsets {
 
     /// Takes a commit over.
     pub(crate) fn commit(&mut self, offset: PartitionOffset) {
-        let entry = self.entry(offset.committed);
+        let entry = self.ordered(offset.committed);
         self.committed.entry(offset.topic).or_default().insert(offset.partition, entry);
     }
 
     /// Takes over a commit that counts when the producer's transaction commits.
     pub(crate) fn commit_open(&mut self, producer_id: i64, offset: PartitionOffset) {
-        let entry = self.entry(offset.committed);
+        let entry = self.ordered(offset.committed);
         let topics = self.open.entry(producer_id).or_default();
         topics.entry(offset.topic).or_default().insert(offset.partition, entry);
     }
 
-    /// Forgets an open offset whose record did not reach the log.
-    pub(crate) fn forget_open(&mut self, producer_id: i64, topic: &str, partition: i32) {
-        if let Some(topics) = self.open.get_mut(&producer_id) {
-            remove_partition(topics, topic, partition);
-            if topics.is_empty() {
-                self.open.remove(&producer_id);
+    /// Notes that a transaction's offset for the partition is on its way to the log.
+    pub(crate) fn claim(&mut self, topic: &str, partition: i32) {
+        *self.claims.entry((topic.to_owned(), partition)).or_default() += 1;
+    }
+
+    /// A transaction's offset for the partition has reached the log, or has failed to.
+    pub(crate) fn unclaim(&mut self, topic: &str, partition: i32) {
+        if let Entry::Occupied(mut claims) = self.claims.entry((topic.to_owned(), partition)) {
+            *claims.get_mut() -= 1;
+            if *claims.get() == 0 {
+                claims.remove();
             }
         }
     }
@@ -115,9 +132,9 @@ impl GroupOffsets {
         remove_partition(&mut self.committed, topic, partition);
     }
 
-    fn entry(&mut self, committed: CommittedOffset) -> Entry {
+    fn ordered(&mut self, committed: CommittedOffset) -> OrderedOffset {
         self.order += 1;
-        Entry { committed, order: self.order }
+        OrderedOffset { committed, order: self.order }
     }
 }
 

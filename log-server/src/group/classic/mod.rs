@@ -31,10 +31,11 @@ use std::time::Duration;
 use kafka_protocol::ResponseError;
 
 use super::config::GroupConfig;
-use super::effects::{Append, Effects, SyncReply};
+use super::effects::{Effects, SyncReply};
 use super::member::Member;
 use super::moment::Moment;
 use super::records;
+use crate::journal::{Append, Content, Place};
 
 pub(crate) use commit::Committer;
 pub(crate) use heartbeat::HeartbeatRequest;
@@ -297,11 +298,7 @@ impl ClassicGroup {
     /// Nobody waits for it: if it is lost with the process, the members are unknown afterwards and join again.
     fn store(&self, out: &mut Effects) {
         let record = (records::group_key(&self.id), Some(records::group_value(self)));
-        out.appends.push(Append {
-            group: self.id.clone(),
-            producer: None,
-            records: vec![record],
-            then: None,
-        });
+        let content = Content::Records(vec![record]);
+        out.appends.push(Append { place: Place::Of(self.id.clone()), producer: None, content, then: None });
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::{Group, GroupCoordinator};
 use crate::group::classic::{ClassicGroup, Committer};
-use crate::group::effects::{Append, AppendId, Effects, ProducerIdentity, Ticket};
+use crate::group::effects::{Effects, Ticket};
 use crate::group::moment::Moment;
 use crate::group::offsets::PartitionOffset;
 use crate::group::records;
+use crate::journal::{Append, AppendId, Content, JournalRecord, Place, ProducerIdentity};
 
 /// A request to commit offsets.
 #[derive(Debug, Clone)]
@@ -25,11 +25,16 @@ pub(crate) struct CommitRequest {
 
 /// An append whose end changes offsets.
 #[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) group: String,
-    /// The request to answer, if one waits.
-    pub(super) ticket: Option<Ticket>,
-    pub(super) change: Change,
+pub(super) enum InFlight {
+    /// Records of one group.
+    Group {
+        group: String,
+        /// The request to answer, if one waits.
+        ticket: Option<Ticket>,
+        change: Change,
+    },
+    /// The marker that ends a producer's transaction, whichever groups took part.
+    Marker { producer_id: i64, is_commit: bool, ticket: Ticket },
 }
 
 /// What an append changes.
@@ -37,7 +42,7 @@ pub(super) struct InFlight {
 pub(super) enum Change {
     /// Offsets are committed.
     Commit(Vec<PartitionOffset>),
-    /// Offsets become part of the producer's transaction; they are noted as open since the request came.
+    /// Offsets become part of the producer's transaction; they are claimed since the request came.
     CommitOpen(i64, Vec<PartitionOffset>),
     /// Offsets of these partitions are deleted.
     Delete(Vec<(String, i32)>),
@@ -75,7 +80,7 @@ impl GroupCoordinator {
                 // From now on, not only once the log has it: a reader that asks for stable offsets must not slip
                 // in between.
                 for offset in &request.offsets {
-                    group.offsets.commit_open(producer.id, offset.clone());
+                    group.offsets.claim(&offset.topic, offset.partition);
                 }
                 Change::CommitOpen(producer.id, request.offsets)
             }
@@ -92,8 +97,16 @@ impl GroupCoordinator {
         now: Moment,
     ) -> Effects {
         let mut out = Effects::default();
-        let Some(InFlight { group: group_id, ticket, change }) = self.in_flight.remove(&id) else {
-            return out;
+        let (group_id, ticket, change) = match self.in_flight.remove(&id) {
+            Some(InFlight::Group { group, ticket, change }) => (group, ticket, change),
+            Some(InFlight::Marker { producer_id, is_commit, ticket }) => {
+                if outcome.is_ok() {
+                    self.end_transaction(producer_id, is_commit);
+                }
+                out.writes.push((ticket, outcome));
+                return out;
+            }
+            None => return out,
         };
         let config = Arc::clone(&self.config);
         let group = self.group_or_new(&group_id, now);
@@ -114,8 +127,26 @@ impl GroupCoordinator {
         out
     }
 
+    /// Asks for the marker that ends a producer's transaction in one partition of the offsets topic; the answer
+    /// follows when it is durable.
+    pub(crate) fn write_marker(
+        &mut self,
+        partition: i32,
+        producer: ProducerIdentity,
+        is_commit: bool,
+        ticket: Ticket,
+    ) -> Effects {
+        let mut out = Effects::default();
+        let id = self.next_append;
+        self.next_append += 1;
+        self.in_flight.insert(id, InFlight::Marker { producer_id: producer.id, is_commit, ticket });
+        let (place, content) = (Place::Partition(partition), Content::Marker(is_commit));
+        out.appends.push(Append { place, producer: Some(producer), content, then: Some(id) });
+        out
+    }
+
     /// Ends the producer's transaction in all groups that took part: its marker is in the log.
-    pub(crate) fn end_transaction(&mut self, producer_id: i64, is_commit: bool) {
+    pub(super) fn end_transaction(&mut self, producer_id: i64, is_commit: bool) {
         for group in self.groups.values_mut() {
             group.offsets.end_transaction(producer_id, is_commit);
         }
@@ -136,18 +167,19 @@ impl GroupCoordinator {
         &mut self,
         group_id: &str,
         producer: Option<ProducerIdentity>,
-        records: Vec<(Bytes, Option<Bytes>)>,
+        records: Vec<JournalRecord>,
         ticket: Option<Ticket>,
         change: Change,
         out: &mut Effects,
     ) {
         let id = self.next_append;
         self.next_append += 1;
-        self.in_flight.insert(id, InFlight { group: group_id.to_owned(), ticket, change });
+        self.in_flight.insert(id, InFlight::Group { group: group_id.to_owned(), ticket, change });
         if let Some(group) = self.groups.get_mut(group_id) {
             group.in_flight += 1;
         }
-        out.appends.push(Append { group: group_id.to_owned(), producer, records, then: Some(id) });
+        let (place, content) = (Place::Of(group_id.to_owned()), Content::Records(records));
+        out.appends.push(Append { place, producer, content, then: Some(id) });
     }
 }
 
@@ -155,8 +187,12 @@ impl Group {
     fn take_over(&mut self, change: Change) {
         match change {
             Change::Commit(offsets) => offsets.into_iter().for_each(|offset| self.offsets.commit(offset)),
-            // Noted when the request came.
-            Change::CommitOpen(..) => {}
+            Change::CommitOpen(producer_id, offsets) => {
+                for offset in offsets {
+                    self.offsets.unclaim(&offset.topic, offset.partition);
+                    self.offsets.commit_open(producer_id, offset);
+                }
+            }
             Change::Delete(partitions) | Change::DeleteGroup(partitions) => {
                 for (topic, partition) in partitions {
                     self.offsets.delete(&topic, partition);
@@ -166,9 +202,9 @@ impl Group {
     }
 
     fn take_back(&mut self, change: Change) {
-        if let Change::CommitOpen(producer_id, offsets) = change {
+        if let Change::CommitOpen(_, offsets) = change {
             for offset in offsets {
-                self.offsets.forget_open(producer_id, &offset.topic, offset.partition);
+                self.offsets.unclaim(&offset.topic, offset.partition);
             }
         }
     }

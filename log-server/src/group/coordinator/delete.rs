@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use kafka_protocol::ResponseError;
 
 use super::GroupCoordinator;
-use super::commit::Change;
+use super::commit::{Change, InFlight};
 use crate::group::classic::GroupState;
 use crate::group::effects::{Effects, Ticket};
 use crate::group::records;
+use crate::journal::JournalRecord;
 
 impl GroupCoordinator {
     /// Deletes an empty group with its offsets; the answer follows when the tombstones are durable.
@@ -72,7 +72,7 @@ impl GroupCoordinator {
         ticket: Option<Ticket>,
         out: &mut Effects,
     ) {
-        let tombstone = |(topic, partition): &(String, i32)| -> (Bytes, Option<Bytes>) {
+        let tombstone = |(topic, partition): &(String, i32)| -> JournalRecord {
             (records::offset_key(group_id, topic, *partition), None)
         };
         let tombstones = partitions.iter().map(tombstone).collect();
@@ -88,17 +88,22 @@ impl GroupCoordinator {
     ) {
         let Some(group) = self.groups.get(group_id) else { return };
         let committed = group.offsets.iter().map(|(topic, partition, _)| (topic.to_owned(), partition));
-        // Commits that are still on their way to the log get there before the tombstones.
-        let on_their_way =
-            self.in_flight.values().filter(|append| append.group == group_id).flat_map(|append| {
-                let offsets = match &append.change {
-                    Change::Commit(offsets) => offsets.as_slice(),
-                    Change::CommitOpen(..) | Change::Delete(_) | Change::DeleteGroup(_) => &[],
-                };
-                offsets.iter().map(|offset| (offset.topic.clone(), offset.partition))
-            });
-        let partitions: BTreeSet<(String, i32)> = committed.chain(on_their_way).collect();
-        let tombstone = |(topic, partition): &(String, i32)| -> (Bytes, Option<Bytes>) {
+        // Markers of open transactions and commits may be on their way to the log, where they come before the
+        // tombstones: what they commit is deleted as well.
+        let open = group.offsets.open_partitions();
+        let on_their_way = self.in_flight.values().flat_map(|append| {
+            let offsets = match append {
+                InFlight::Group {
+                    group,
+                    change: Change::Commit(offsets) | Change::CommitOpen(_, offsets),
+                    ..
+                } if group == group_id => offsets.as_slice(),
+                _ => &[],
+            };
+            offsets.iter().map(|offset| (offset.topic.clone(), offset.partition))
+        });
+        let partitions: BTreeSet<(String, i32)> = committed.chain(open).chain(on_their_way).collect();
+        let tombstone = |(topic, partition): &(String, i32)| -> JournalRecord {
             (records::offset_key(group_id, topic, *partition), None)
         };
         let mut tombstones: Vec<_> = partitions.iter().map(tombstone).collect();

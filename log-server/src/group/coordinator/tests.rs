@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::group::classic::Committer;
-use crate::group::effects::{Append, ProducerIdentity};
 use crate::group::member::Protocol;
 use crate::group::offsets::{CommittedOffset, PartitionOffset};
 use crate::group::records::{self, Key};
+use crate::journal::{Append, Content, JournalRecord, ProducerIdentity};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -80,6 +80,13 @@ impl Bench {
         ticket
     }
 
+    fn end_transaction(&mut self, id: i64, is_commit: bool) {
+        let ticket = self.ticket();
+        let producer = ProducerIdentity { id, epoch: 0 };
+        let effects = self.coordinator.write_marker(0, producer, is_commit, ticket);
+        self.take(effects);
+    }
+
     fn offset(&self, partition: i32, require_stable: bool) -> Result<Option<i64>, ResponseError> {
         let asked_for = Some(vec![("t".to_owned(), partition)]);
         let fetched = self.coordinator.fetch_offsets("g", asked_for, require_stable).remove(0);
@@ -97,9 +104,14 @@ impl Bench {
     fn restarted(&self) -> GroupCoordinator {
         let mut coordinator = GroupCoordinator::new(self.coordinator.config().clone(), self.now);
         for append in &self.log {
-            for (key, value) in &append.records {
-                let producer = append.producer.map(|producer| producer.id);
-                coordinator.restore_record(producer, key, value.as_deref(), self.now).unwrap();
+            let producer = append.producer.map(|producer| producer.id);
+            match &append.content {
+                Content::Marker(is_commit) => coordinator.restore_marker(producer.unwrap(), *is_commit),
+                Content::Records(records) => {
+                    for (key, value) in records {
+                        coordinator.restore_record(producer, key, value.as_deref(), self.now).unwrap();
+                    }
+                }
             }
         }
         coordinator.restored();
@@ -180,7 +192,8 @@ fn transactional_commit_is_unstable_from_the_request_to_the_marker() {
     assert_eq!(bench.offset(0, false), Ok(Some(5)));
     bench.confirm(Ok(()));
     assert_eq!(bench.offset(0, true), Err(ResponseError::UnstableOffsetCommit));
-    bench.coordinator.end_transaction(7, true);
+    bench.end_transaction(7, true);
+    bench.confirm(Ok(()));
     assert_eq!(bench.offset(0, true), Ok(Some(9)));
 }
 
@@ -252,12 +265,12 @@ fn keys_of_written_records_can_be_read() {
     bench.join();
     bench.commit(Some(1), 2, 3);
     bench.confirm(Ok(()));
-    let kinds: Vec<Key> = bench
-        .log
-        .iter()
-        .flat_map(|append| &append.records)
-        .map(|(key, _)| records::read_key(key).unwrap())
-        .collect();
+    let records = |append: &Append| match &append.content {
+        Content::Records(records) => records.clone(),
+        Content::Marker(_) => Vec::new(),
+    };
+    let key = |(key, _): JournalRecord| records::read_key(&key).unwrap();
+    let kinds: Vec<Key> = bench.log.iter().flat_map(records).map(key).collect();
     let offset = Key::Offset { group: "g".to_owned(), topic: "t".to_owned(), partition: 2 };
     assert_eq!(kinds, [Key::Group { group: "g".to_owned() }, offset]);
 }
@@ -267,6 +280,7 @@ enum Action {
     Commit { producer: Option<i64>, partition: i32 },
     Delete { partition: i32 },
     DeleteGroup,
+    EndTransaction { producer: i64, is_commit: bool },
     Confirm { fails: bool },
 }
 
@@ -276,6 +290,8 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(producer, partition)| Action::Commit { producer, partition }),
         1 => (0..3_i32).prop_map(|partition| Action::Delete { partition }),
         1 => Just(Action::DeleteGroup),
+        1 => (0..2_i64, any::<bool>())
+            .prop_map(|(producer, is_commit)| Action::EndTransaction { producer, is_commit }),
         4 => any::<bool>().prop_map(|fails| Action::Confirm { fails }),
     ]
 }
@@ -304,6 +320,9 @@ proptest! {
                     let ticket = bench.ticket();
                     let effects = bench.coordinator.delete_group("g", ticket);
                     bench.take(effects);
+                }
+                Action::EndTransaction { producer, is_commit } => {
+                    bench.end_transaction(producer, is_commit);
                 }
                 Action::Confirm { fails } => {
                     let failure = Err(ResponseError::CoordinatorNotAvailable);
