@@ -150,6 +150,15 @@ pub trait StateStore: Any + Send + Debug {
         0
     }
 
+    /// Bounds the cache to about so many bytes, from now on; with 0 nothing is held back and nothing remembered, as
+    /// with Kafka's `statestore.cache.max.bytes=0`.
+    fn set_cache_limit(&mut self, _bytes: usize) {}
+
+    /// Whether changes that a cache holds back should be flushed now, for they take most of its room.
+    fn needs_flush(&self) -> bool {
+        false
+    }
+
     /// Closes the epoch: what is uncommitted now is sealed.
     ///
     /// # Errors
