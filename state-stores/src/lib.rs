@@ -1,1 +1,22 @@
 //! State stores: key-value, window and session stores on RocksDB and in memory.
+//!
+//! [`Stores`] names each kind of store and answers with its [`Builder`]. A store is typed, and is made of layers, the
+//! same for all kinds: a cache of typed values, the uncommitted writes, the task's database. A hot key's updates stay
+//! in the cache, where they cost neither serialization nor allocation; bytes are made once per flush.
+
+mod backend;
+mod builder;
+mod change;
+mod key_value;
+mod layers;
+mod stores;
+mod window;
+mod windowed;
+
+pub use backend::{InMemory, RocksDb};
+pub use builder::Builder;
+pub use change::{StoreChange, ValueAndTimestamp};
+pub use key_value::{KeyValueStore, KeyValues, TimestampedKeyValueStore};
+pub use stores::Stores;
+pub use window::{TimestampedWindowStore, WindowEntries, WindowStore};
+pub use windowed::{Window, Windowed};

@@ -1,0 +1,456 @@
+//! What all stores are made of: a typed cache over uncommitted writes over the task's database.
+//!
+//! A key travels through the layers as bytes; in segmented stores the segment's number stands in front of it, which
+//! the database does not see. Reads ask the layers from the outside in; a scan merges them.
+
+mod cache;
+mod commit;
+mod format;
+mod merge;
+mod segment_scan;
+mod segments;
+mod state_store;
+mod write_layer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use streams_core::processor::RecordArena;
+use streams_core::serdes::SerdeError;
+use streams_core::state::{Direction, KeyspaceId, StoreError, TaskDatabase};
+use streams_core::{Headers, Timestamp};
+
+use cache::{Base, Cache};
+pub(crate) use format::{Plain, Timestamped, ValueFormat};
+use merge::Layer;
+pub(crate) use merge::Merge;
+pub(crate) use segment_scan::SegmentScan;
+pub(crate) use segments::{SEGMENT_LEN, Segments};
+pub(crate) use state_store::layered_state_store;
+use write_layer::WriteLayer;
+
+/// Where a store keeps its entries.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// All in one keyspace.
+    Whole(KeyspaceId),
+    /// In one keyspace for each span of time.
+    Segments(Segments),
+}
+
+/// How a store's layers are set up.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerSettings {
+    pub(crate) name: Arc<str>,
+    /// Gather changelog records.
+    pub(crate) logging: bool,
+    /// Give changelog records the headers of the record on whose behalf they are written.
+    pub(crate) changelog_headers: bool,
+    /// Hold changes back until a flush.
+    pub(crate) caching: bool,
+    pub(crate) cache_bytes: usize,
+}
+
+/// A change as the layers know it: the key is bytes, without its segment.
+pub(crate) struct RawChange<T> {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) old: Option<T>,
+    pub(crate) new: Option<T>,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) headers: Headers,
+}
+
+/// The layers of one store.
+pub(crate) struct Layers<T> {
+    settings: LayerSettings,
+    format: Box<dyn ValueFormat<T>>,
+    database: Arc<dyn TaskDatabase>,
+    pub(crate) place: Place,
+    cache: Cache<T>,
+    pending: WriteLayer,
+    sealed: WriteLayer,
+    /// An epoch is sealed and not yet retired, be it empty.
+    epoch_sealed: bool,
+    changelog: RecordArena,
+    /// A value's local form on its way to the layers below.
+    value_bytes: Vec<u8>,
+    timestamp: Timestamp,
+    headers: Headers,
+}
+
+impl<T: Clone> Layers<T> {
+    pub(crate) fn new(
+        settings: LayerSettings,
+        format: Box<dyn ValueFormat<T>>,
+        database: Arc<dyn TaskDatabase>,
+        place: Place,
+    ) -> Self {
+        let cache = Cache::new(settings.cache_bytes);
+        Layers {
+            settings,
+            format,
+            database,
+            place,
+            cache,
+            pending: WriteLayer::default(),
+            sealed: WriteLayer::default(),
+            epoch_sealed: false,
+            changelog: RecordArena::default(),
+            value_bytes: Vec::new(),
+            timestamp: Timestamp::UNKNOWN,
+            headers: Headers::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.settings.name
+    }
+
+    pub(crate) fn database(&self) -> &Arc<dyn TaskDatabase> {
+        &self.database
+    }
+
+    /// The store's segments; none where it has one keyspace.
+    pub(crate) fn segments(&mut self) -> Option<&mut Segments> {
+        match &mut self.place {
+            Place::Whole(_) => None,
+            Place::Segments(segments) => Some(segments),
+        }
+    }
+
+    /// Whether changes are held back until a flush.
+    pub(crate) fn caching(&self) -> bool {
+        self.settings.caching && self.cache.limit() > 0
+    }
+
+    /// Whether held-back changes take most of the cache's room.
+    pub(crate) fn needs_flush(&self) -> bool {
+        self.cache.needs_flush()
+    }
+
+    pub(crate) fn cache(&mut self) -> &mut Cache<T> {
+        &mut self.cache
+    }
+
+    pub(crate) fn enter(&mut self, timestamp: Timestamp, headers: &Headers) {
+        self.timestamp = timestamp;
+        if self.headers != *headers {
+            self.headers = headers.clone();
+        }
+    }
+
+    /// Hands the value of a key to `read`.
+    pub(crate) fn read<R>(
+        &mut self,
+        key: &[u8],
+        read: impl FnOnce(Option<&T>) -> R,
+    ) -> Result<R, StoreError> {
+        if let Some(place) = self.cache.find(key) {
+            return Ok(read(self.cache.value(place)));
+        }
+        let (value, bytes) = self.load(key)?;
+        let answer = read(value.as_ref());
+        if self.cache.limit() > 0 {
+            self.cache.insert(key, value, bytes);
+        }
+        Ok(answer)
+    }
+
+    /// Lets `change` alter the value of a key in place.
+    pub(crate) fn update<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Option<T>) -> R,
+    ) -> Result<R, StoreError> {
+        self.touch(key);
+        let place = match self.cache.find(key) {
+            Some(place) => place,
+            None => {
+                let (mut value, bytes) = self.load(key)?;
+                if self.cache.limit() == 0 {
+                    let answer = change(&mut value);
+                    self.write(key, value.as_ref())?;
+                    return Ok(answer);
+                }
+                self.cache.insert(key, value, bytes)
+            }
+        };
+        if self.caching() {
+            return Ok(change(self.cache.change(place, self.timestamp, &self.headers, true)));
+        }
+        let mut value = self.cache.entry_mut(place).value.take();
+        let answer = change(&mut value);
+        match self.write(key, value.as_ref()) {
+            Ok(_) => self.cache.entry_mut(place).value = value,
+            Err(error) => {
+                self.cache.remove(place);
+                return Err(error);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Sets the value of a key, or deletes it; says whether the store took it, which it does not where the key's
+    /// segment is dropped already.
+    pub(crate) fn put(&mut self, key: &[u8], value: Option<T>) -> Result<bool, StoreError> {
+        let live = self.touch(key);
+        if self.caching() {
+            let (place, known) = match self.cache.find(key) {
+                Some(place) => (place, true),
+                None => (self.cache.insert(key, None, 0), false),
+            };
+            *self.cache.change(place, self.timestamp, &self.headers, known) = value;
+            return Ok(live);
+        }
+        self.write(key, value.as_ref())?;
+        match self.cache.find(key) {
+            Some(place) if live => self.cache.entry_mut(place).value = value,
+            Some(place) => self.cache.remove(place),
+            None if live && self.cache.limit() > 0 => {
+                let bytes = self.value_bytes.len();
+                self.cache.insert(key, value, bytes);
+            }
+            None => {}
+        }
+        Ok(live)
+    }
+
+    /// The layers' word on a key below the cache, and the length of its bytes.
+    fn load(&self, key: &[u8]) -> Result<(Option<T>, usize), StoreError> {
+        let decode = |bytes: &[u8]| match self.format.read(bytes) {
+            Ok(value) => Ok((Some(value), bytes.len())),
+            Err(source) => Err(unreadable(&self.settings.name, source)),
+        };
+        if let Some(written) = self.pending.get(key).or_else(|| self.sealed.get(key)) {
+            return written.map_or(Ok((None, 0)), decode);
+        }
+        let (keyspace, key) = match &self.place {
+            Place::Whole(keyspace) => (*keyspace, key),
+            Place::Segments(segments) => match segments.keyspace(segments::segment_of(key)) {
+                Some(keyspace) => (keyspace, &key[SEGMENT_LEN..]),
+                None => return Ok((None, 0)),
+            },
+        };
+        let mut value = Ok((None, 0));
+        self.database.get(keyspace, key, &mut |bytes| value = decode(bytes))?;
+        value
+    }
+
+    /// Notes that the key's segment holds something; says whether it is live.
+    fn touch(&mut self, key: &[u8]) -> bool {
+        let Place::Segments(segments) = &mut self.place else { return true };
+        let number = segments::segment_of(key);
+        let live = segments.is_live(number);
+        if live {
+            segments.touch(number);
+        }
+        live
+    }
+
+    /// Appends a changelog record and keeps the write until the commit.
+    fn write(&mut self, key: &[u8], value: Option<&T>) -> Result<(), StoreError> {
+        let (timestamp, headers) =
+            (self.timestamp, self.settings.changelog_headers.then(|| self.headers.clone()));
+        self.write_as(key, value, timestamp, headers.unwrap_or_default())
+    }
+
+    fn write_as(
+        &mut self,
+        key: &[u8],
+        value: Option<&T>,
+        timestamp: Timestamp,
+        headers: Headers,
+    ) -> Result<(), StoreError> {
+        self.value_bytes.clear();
+        let present = match value.map(|value| self.format.write(value, &mut self.value_bytes)) {
+            Some(Ok(present)) => present,
+            None => false,
+            Some(Err(source)) => {
+                return Err(StoreError::Unwritable { store: self.settings.name.to_string(), source });
+            }
+        };
+        let value = present.then_some(&*self.value_bytes);
+        if self.settings.logging {
+            let bare_key = &key[self.place.prefix_len()..];
+            let (time, bare_value) = match value.map(|value| value.split_at(self.format.timestamp_len())) {
+                Some((time, value)) => (time.try_into().ok().map(i64::from_be_bytes), Some(value)),
+                None => (None, None),
+            };
+            let timestamp = time.map_or(timestamp, Timestamp::from_millis);
+            self.changelog.push(Some(bare_key), bare_value, Some(timestamp), headers);
+        }
+        if self.place.is_live(key) {
+            self.pending.put(key, value);
+        }
+        Ok(())
+    }
+
+    /// Writes the next held-back change below; none where there is none left.
+    fn flush_next(&mut self) -> Result<Option<(u32, Base<T>)>, StoreError> {
+        let Some(place) = self.cache.next_dirty() else { return Ok(None) };
+        let entry = self.cache.entry_mut(place);
+        let key = std::mem::take(&mut entry.key);
+        let value = entry.value.take();
+        let base = std::mem::replace(&mut entry.base, Base::Unread);
+        let timestamp = entry.timestamp;
+        let headers = if self.settings.changelog_headers { entry.headers.clone() } else { Headers::new() };
+        let written = self.write_changed(&key, value.as_ref(), base, timestamp, headers);
+        let entry = self.cache.entry_mut(place);
+        entry.key = key;
+        entry.value = value;
+        if written.is_err() {
+            self.cache.not_flushed(place);
+        }
+        written.map(|base| Some((place, base)))
+    }
+
+    /// Writes a changed entry, unless it came and went since the last flush; answers what there was before.
+    fn write_changed(
+        &mut self,
+        key: &[u8],
+        value: Option<&T>,
+        base: Base<T>,
+        timestamp: Timestamp,
+        headers: Headers,
+    ) -> Result<Base<T>, StoreError> {
+        let needed = self.cache.keeps_old() || value.is_none();
+        let base = match base {
+            Base::Unread if needed => match self.load(key)?.0 {
+                Some(old) => Base::Kept(old),
+                None => Base::Absent,
+            },
+            base => base,
+        };
+        self.value_bytes.clear();
+        if value.is_some() || !matches!(base, Base::Absent) {
+            self.write_as(key, value, timestamp, headers)?;
+        }
+        Ok(base)
+    }
+
+    /// Writes the next held-back change to changelog and uncommitted writes, and tells it, so that it can be
+    /// forwarded. An entry that came and went since the last flush is passed over.
+    pub(crate) fn next_change(&mut self) -> Result<Option<RawChange<T>>, StoreError> {
+        while let Some((place, base)) = self.flush_next()? {
+            let skip = self.place.prefix_len();
+            let bytes = self.value_bytes.len();
+            let entry = self.cache.entry_mut(place);
+            let (key, new) = (Box::from(&entry.key[skip..]), entry.value.clone());
+            let (timestamp, headers) = (entry.timestamp, std::mem::take(&mut entry.headers));
+            self.cache.flushed(place, bytes);
+            let old = match base {
+                Base::Absent if new.is_none() => continue,
+                Base::Kept(old) if self.cache.keeps_old() => Some(old),
+                _ => None,
+            };
+            return Ok(Some(RawChange { key, old, new, timestamp, headers }));
+        }
+        Ok(None)
+    }
+
+    /// Writes all held-back changes below without telling anyone.
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        while let Some((place, _)) = self.flush_next()? {
+            self.cache.flushed(place, self.value_bytes.len());
+        }
+        Ok(())
+    }
+
+    /// Sorts the layers, and keeps them sorted: comes before a scan.
+    pub(crate) fn sort(&mut self) {
+        self.cache.sort();
+        self.pending.sort();
+        self.sealed.sort();
+    }
+
+    /// The entries between two keys; in a segmented store within one segment, whose number the keys do not have.
+    /// [`Layers::sort`] comes first.
+    pub(crate) fn scan(
+        &self,
+        segment: Option<i64>,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+    ) -> Result<Merge<'_, T>, StoreError> {
+        let keyspace = match (&self.place, segment) {
+            (Place::Whole(keyspace), _) => Some(*keyspace),
+            (Place::Segments(segments), Some(number)) => segments.keyspace(number),
+            (Place::Segments(_), None) => None,
+        };
+        let database = match keyspace {
+            Some(keyspace) => self.database.scan(keyspace, bounds, direction)?,
+            None => Box::new(std::iter::empty()),
+        };
+        let prefixed = segment.map(|number| within_segment(number, bounds));
+        let bounds = match &prefixed {
+            Some((lower, upper)) => (lower.as_ref().map(Vec::as_slice), upper.as_ref().map(Vec::as_slice)),
+            None => bounds,
+        };
+        let merge = Merge {
+            store: &self.settings.name,
+            format: &*self.format,
+            direction,
+            prefix_len: segment.map_or(0, |_| SEGMENT_LEN),
+            cache: Layer::new(self.cache.range(bounds), direction),
+            pending: Layer::new(self.pending.range(bounds), direction),
+            sealed: Layer::new(self.sealed.range(bounds), direction),
+            database,
+            database_head: None,
+        };
+        merge.begin()
+    }
+}
+
+impl Place {
+    /// How many bytes in front of a key the database does not see.
+    fn prefix_len(&self) -> usize {
+        match self {
+            Place::Whole(_) => 0,
+            Place::Segments(_) => SEGMENT_LEN,
+        }
+    }
+
+    fn is_live(&self, key: &[u8]) -> bool {
+        match self {
+            Place::Whole(_) => true,
+            Place::Segments(segments) => segments.is_live(segments::segment_of(key)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Layers<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers")
+            .field("settings", &self.settings)
+            .field("place", &self.place)
+            .field("pending", &self.pending.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same bounds behind a segment's number.
+fn within_segment(
+    number: i64,
+    (lower, upper): (Bound<&[u8]>, Bound<&[u8]>),
+) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let behind = |key: &[u8]| [&number.to_be_bytes(), key].concat();
+    let lower = match lower {
+        Bound::Unbounded => Bound::Included(number.to_be_bytes().to_vec()),
+        bound => bound.map(behind),
+    };
+    let upper = match upper {
+        Bound::Unbounded => match number.checked_add(1) {
+            Some(next) => Bound::Excluded(next.to_be_bytes().to_vec()),
+            None => Bound::Unbounded,
+        },
+        bound => bound.map(behind),
+    };
+    (lower, upper)
+}
+
+pub(crate) fn unreadable(store: &str, source: SerdeError) -> StoreError {
+    StoreError::Unreadable { store: store.to_owned(), source }
+}

@@ -1,0 +1,176 @@
+//! Spans of time, each a keyspace of its own, so that what is too old goes all at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use streams_core::state::{KeyspaceId, StoreError, TaskDatabase, WriteBatch};
+
+/// Length of the segment's number in front of a key within the layers above the database.
+pub(crate) const SEGMENT_LEN: usize = 8;
+
+/// The key under which a store's clock lies in its own keyspace.
+const CLOCK_KEY: &[u8] = b"clock";
+
+/// The segments of a store, and its clock: the largest time that it has seen.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    store: Arc<str>,
+    interval_ms: i64,
+    retention_ms: i64,
+    /// What keys of the store say about their time.
+    time_of: fn(&[u8]) -> Option<i64>,
+    observed_ms: i64,
+    /// Counts the entries of stores that keep duplicates.
+    pub(crate) sequence: i32,
+    clock: KeyspaceId,
+    /// Segments that hold something in some layer; those that the database has, with their keyspace.
+    live: BTreeMap<i64, Option<KeyspaceId>>,
+    /// The segment noted last: mostly the next one to be noted as well.
+    touched: Option<i64>,
+}
+
+impl Segments {
+    /// The segments that the database holds of a store.
+    pub(crate) fn open(
+        store: &Arc<str>,
+        interval_ms: i64,
+        retention_ms: i64,
+        time_of: fn(&[u8]) -> Option<i64>,
+        database: &dyn TaskDatabase,
+    ) -> Result<Self, StoreError> {
+        let mut segments = Segments {
+            store: Arc::clone(store),
+            interval_ms: interval_ms.max(1),
+            retention_ms,
+            time_of,
+            observed_ms: -1,
+            sequence: 0,
+            clock: database.keyspace(store)?,
+            live: BTreeMap::new(),
+            touched: None,
+        };
+        let mut clock = None;
+        database.get(segments.clock, CLOCK_KEY, &mut |bytes| clock = bytes.try_into().ok())?;
+        if let Some(clock) = clock {
+            let clock: [u8; 12] = clock;
+            let (observed, sequence) = clock.split_at(8);
+            segments.observed_ms = i64::from_be_bytes(observed.try_into().unwrap_or_default());
+            segments.sequence = i32::from_be_bytes(sequence.try_into().unwrap_or_default());
+        }
+        for name in database.keyspaces() {
+            let start = name.strip_prefix(&**store).and_then(|rest| rest.strip_prefix(':'));
+            if let Some(start) = start.and_then(|start| start.parse::<i64>().ok()) {
+                let keyspace = database.keyspace(&name)?;
+                segments.live.insert(start / segments.interval_ms, Some(keyspace));
+            }
+        }
+        Ok(segments)
+    }
+
+    /// The largest time seen, in ms; -1 before the first.
+    pub(crate) fn observed_ms(&self) -> i64 {
+        self.observed_ms
+    }
+
+    pub(crate) fn observe(&mut self, time_ms: i64) {
+        self.observed_ms = self.observed_ms.max(time_ms);
+    }
+
+    /// What is older than this is hidden from reads.
+    pub(crate) fn oldest_readable_ms(&self) -> i64 {
+        self.observed_ms.saturating_sub(self.retention_ms).saturating_add(1)
+    }
+
+    /// The number of the segment for a time.
+    pub(crate) fn number(&self, time_ms: i64) -> i64 {
+        time_ms.max(0) / self.interval_ms
+    }
+
+    /// The time in a key, as the store lays it out.
+    pub(crate) fn time_of(&self, key: &[u8]) -> Option<i64> {
+        (self.time_of)(key)
+    }
+
+    /// Whether a segment is not dropped yet and may be written.
+    pub(crate) fn is_live(&self, number: i64) -> bool {
+        number >= self.oldest_live()
+    }
+
+    fn oldest_live(&self) -> i64 {
+        self.number(self.observed_ms.saturating_sub(self.retention_ms))
+    }
+
+    /// Notes that a segment holds something.
+    pub(crate) fn touch(&mut self, number: i64) {
+        if self.touched != Some(number) {
+            self.live.entry(number).or_insert(None);
+            self.touched = Some(number);
+        }
+    }
+
+    /// Numbers of the segments that may hold times between two, both included, ascending.
+    pub(crate) fn between(&self, from_ms: i64, to_ms: i64) -> Vec<i64> {
+        if from_ms > to_ms {
+            return Vec::new();
+        }
+        self.live.range(self.number(from_ms)..=self.number(to_ms)).map(|(&number, _)| number).collect()
+    }
+
+    /// The keyspace of the segment in front of a key, where the database has one.
+    pub(crate) fn keyspace(&self, number: i64) -> Option<KeyspaceId> {
+        self.live.get(&number).copied().flatten()
+    }
+
+    /// The keyspace of a segment, made where there is none yet.
+    pub(crate) fn make_keyspace(
+        &mut self,
+        number: i64,
+        database: &dyn TaskDatabase,
+    ) -> Result<KeyspaceId, StoreError> {
+        if let Some(keyspace) = self.keyspace(number) {
+            return Ok(keyspace);
+        }
+        let keyspace = database.keyspace(&self.name(number))?;
+        self.live.insert(number, Some(keyspace));
+        Ok(keyspace)
+    }
+
+    /// Writes the clock.
+    pub(crate) fn stage_clock(&self, batch: &mut WriteBatch) {
+        let mut clock = [0; 12];
+        clock[..8].copy_from_slice(&self.observed_ms.to_be_bytes());
+        clock[8..].copy_from_slice(&self.sequence.to_be_bytes());
+        batch.put(self.clock, CLOCK_KEY, &clock);
+    }
+
+    /// Drops the segments that are too old.
+    pub(crate) fn drop_expired(&mut self, database: &dyn TaskDatabase) -> Result<(), StoreError> {
+        let oldest = self.oldest_live();
+        self.touched = None;
+        while let Some((&number, keyspace)) = self.live.first_key_value() {
+            if number >= oldest {
+                break;
+            }
+            if keyspace.is_some() {
+                database.drop_keyspace(&self.name(number))?;
+            }
+            self.live.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// About how many entries the database holds.
+    pub(crate) fn approximate_len(&self, database: &dyn TaskDatabase) -> u64 {
+        self.live.values().flatten().map(|&keyspace| database.approximate_len(keyspace)).sum()
+    }
+
+    /// The keyspace's name: store names cannot hold a colon, so it is no other store's.
+    fn name(&self, number: i64) -> String {
+        format!("{}:{}", self.store, number.saturating_mul(self.interval_ms))
+    }
+}
+
+/// The segment's number in front of a key of the layers.
+pub(crate) fn segment_of(key: &[u8]) -> i64 {
+    key.first_chunk::<SEGMENT_LEN>().map_or(0, |number| i64::from_be_bytes(*number))
+}

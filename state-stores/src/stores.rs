@@ -1,0 +1,88 @@
+//! Every kind of store by name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streams_core::serdes::Serde;
+use streams_core::state::CleanupPolicy;
+use streams_core::{Data, duration_millis};
+
+use crate::builder::Builder;
+use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
+use crate::layers::{Plain, Timestamped};
+use crate::window::{TimestampedWindowStore, WindowStore};
+
+/// Names each kind of store.
+///
+/// ```
+/// use std::sync::Arc;
+/// use state_stores::Stores;
+/// use streams_core::serdes::{BigEndian, Utf8};
+///
+/// let counts = Stores::timestamped_key_value::<String, i64>("counts", Arc::new(Utf8), Arc::new(BigEndian))
+///     .in_memory()
+///     .caching(true)
+///     .build();
+/// assert_eq!(counts.name(), "counts");
+/// ```
+#[derive(Debug)]
+pub struct Stores;
+
+impl Stores {
+    /// Values by key.
+    pub fn key_value<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<KeyValueStore<K, V>> {
+        Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
+            let format = Box::new(Plain(Arc::clone(&value_serde)));
+            KeyValueStore::open(settings, Arc::clone(&key_serde), format, database)
+        })
+    }
+
+    /// Values with their event times by key: what tables are made of.
+    pub fn timestamped_key_value<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<TimestampedKeyValueStore<K, V>> {
+        Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
+            let format = Box::new(Timestamped(Arc::clone(&value_serde)));
+            KeyValueStore::open(settings, Arc::clone(&key_serde), format, database)
+        })
+    }
+
+    /// Values by key and window; windows are `size` long, and are kept until stream time is `retention` past their
+    /// start.
+    pub fn window<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        size: Duration,
+        retention: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<WindowStore<K, V>> {
+        Builder::new(name, delete_after(retention), move |settings, database| {
+            let format = Box::new(Plain(Arc::clone(&value_serde)));
+            WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
+        })
+    }
+
+    /// Values with their event times by key and window: what windowed tables are made of. See [`Stores::window`].
+    pub fn timestamped_window<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        size: Duration,
+        retention: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<TimestampedWindowStore<K, V>> {
+        Builder::new(name, delete_after(retention), move |settings, database| {
+            let format = Box::new(Timestamped(Arc::clone(&value_serde)));
+            WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
+        })
+    }
+}
+
+fn delete_after(retention: Duration) -> CleanupPolicy {
+    CleanupPolicy::CompactAndDelete { retention_ms: duration_millis(retention) }
+}

@@ -1,0 +1,154 @@
+//! What a scan over windows yields.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, RangeBounds};
+
+use streams_core::serdes::Serde;
+use streams_core::state::{Direction, StoreError};
+
+use super::key_schema;
+use crate::key_value::read_key;
+use crate::windowed::{Window, Windowed};
+
+/// An entry as the layers know it.
+pub(crate) type RawEntry<T> = Result<(Box<[u8]>, T), StoreError>;
+
+type RawEntries<'a, T> = Box<dyn Iterator<Item = RawEntry<T>> + 'a>;
+
+/// Entries of a window store, read as they are asked for: key and window, value.
+pub struct WindowEntries<'a, K, T> {
+    store: &'a str,
+    key_serde: &'a dyn Serde<K>,
+    size_ms: i64,
+    entries: RawEntries<'a, T>,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<'a, K, T> WindowEntries<'a, K, T> {
+    pub(crate) fn new(
+        store: &'a str,
+        key_serde: &'a dyn Serde<K>,
+        size_ms: i64,
+        entries: RawEntries<'a, T>,
+    ) -> Self {
+        WindowEntries { store, key_serde, size_ms, entries, key: PhantomData }
+    }
+}
+
+impl<K: 'static, T> Iterator for WindowEntries<'_, K, T> {
+    type Item = Result<(Windowed<K>, T), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.entries.next()?.and_then(|(bytes, value)| {
+            // The filter has seen that the key is long enough.
+            let (key, start) = key_schema::split(&bytes).unwrap_or((&bytes, 0));
+            let key = read_key(self.key_serde, key, self.store)?;
+            let window = Window::new(start, start.saturating_add(self.size_ms));
+            Ok((Windowed::new(key, window), value))
+        }))
+    }
+}
+
+impl<K, T> fmt::Debug for WindowEntries<'_, K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindowEntries").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Which keys a scan yields: bytes of keys of different lengths interleave, so bounds alone do not decide.
+#[derive(Debug)]
+pub(crate) enum KeyFilter {
+    /// This one.
+    Exactly(Box<[u8]>),
+    /// Those between two.
+    Between(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+}
+
+impl KeyFilter {
+    pub(crate) fn within<K>(
+        keys: impl RangeBounds<K>,
+        write: impl Fn(&K) -> Result<Box<[u8]>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let bound = |bound: Bound<&K>| {
+            Ok(match bound {
+                Bound::Included(key) => Bound::Included(write(key)?),
+                Bound::Excluded(key) => Bound::Excluded(write(key)?),
+                Bound::Unbounded => Bound::Unbounded,
+            })
+        };
+        Ok(KeyFilter::Between(bound(keys.start_bound())?, bound(keys.end_bound())?))
+    }
+
+    pub(crate) fn admits(&self, key: &[u8]) -> bool {
+        match self {
+            KeyFilter::Exactly(wanted) => **wanted == *key,
+            KeyFilter::Between(lower, upper) => {
+                let lower = match lower {
+                    Bound::Included(lower) => key >= &**lower,
+                    Bound::Excluded(lower) => key > &**lower,
+                    Bound::Unbounded => true,
+                };
+                lower
+                    && match upper {
+                        Bound::Included(upper) => key <= &**upper,
+                        Bound::Excluded(upper) => key < &**upper,
+                        Bound::Unbounded => true,
+                    }
+            }
+        }
+    }
+
+    /// Bounds within which all admitted keys lie, if their times are at most `latest_ms`.
+    pub(crate) fn bounds(&self, latest_ms: i64) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        let (lower, upper) = match self {
+            KeyFilter::Exactly(key) => (Some(key), Some(key)),
+            KeyFilter::Between(lower, upper) => (bytes(lower), bytes(upper)),
+        };
+        let lower = lower.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
+        let upper =
+            upper.map_or(Bound::Unbounded, |key| Bound::Included(key_schema::upper_bound(key, latest_ms)));
+        match (&lower, &upper) {
+            // An empty range of keys: two bounds that meet.
+            (Bound::Included(low), Bound::Included(high)) if low > high => {
+                (Bound::Included(Vec::new()), Bound::Included(Vec::new()))
+            }
+            _ => (lower, upper),
+        }
+    }
+}
+
+fn bytes(bound: &Bound<Box<[u8]>>) -> Option<&Box<[u8]>> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key),
+        Bound::Unbounded => None,
+    }
+}
+
+/// Lets those entries pass whose key is admitted and whose window begins between two times, and every error.
+pub(crate) fn filter<T>(
+    keys: KeyFilter,
+    from_ms: i64,
+    to_ms: i64,
+) -> impl FnMut(RawEntry<T>) -> Option<RawEntry<T>> {
+    move |entry| match &entry {
+        Err(_) => Some(entry),
+        Ok((bytes, _)) => {
+            let (key, start) = key_schema::split(bytes)?;
+            (start >= from_ms && start <= to_ms && keys.admits(key)).then_some(entry)
+        }
+    }
+}
+
+/// Sorts entries by time, then key, as Kafka's in-memory stores keep them.
+pub(crate) fn by_time<'a, T: 'a>(
+    entries: impl Iterator<Item = RawEntry<T>>,
+    direction: Direction,
+) -> Result<RawEntries<'a, T>, StoreError> {
+    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by(|(a, _), (b, _)| (key_schema::start_of(a), a).cmp(&(key_schema::start_of(b), b)));
+    if direction == Direction::Backward {
+        entries.reverse();
+    }
+    Ok(Box::new(entries.into_iter().map(Ok)))
+}

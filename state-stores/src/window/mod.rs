@@ -1,0 +1,353 @@
+//! Values by key and window.
+
+mod entries;
+pub(crate) mod key_schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use std::time::Duration;
+
+use streams_core::serdes::Serde;
+use streams_core::state::{ChangelogRecord, Direction, StateStore, StoreError, TaskDatabase, WriteBatch};
+use streams_core::{Data, Timestamp, duration_millis};
+
+pub use entries::WindowEntries;
+use entries::{KeyFilter, filter};
+
+use crate::builder::{Builder, StoreSettings};
+use crate::change::{StoreChange, ValueAndTimestamp};
+use crate::key_value::{read_key, write_key};
+use crate::layers::{Layers, Place, SegmentScan, Segments, ValueFormat, layered_state_store};
+use crate::windowed::{Window, Windowed};
+
+/// The shortest span of time that a store keeps apart from others.
+const SHORTEST_SEGMENT_MS: i64 = 60_000;
+
+/// Half the retention, at least a minute: a store then holds about three segments.
+pub(crate) fn segment_interval_ms(retention_ms: i64) -> i64 {
+    (retention_ms / 2).max(SHORTEST_SEGMENT_MS)
+}
+
+/// A [`WindowStore`] of values with their event times.
+pub type TimestampedWindowStore<K, V> = WindowStore<K, ValueAndTimestamp<V>>;
+
+/// Values by key and window start. Made by [`Stores::window`](crate::Stores::window) and
+/// [`Stores::timestamped_window`](crate::Stores::timestamped_window).
+///
+/// Time in a store is the largest window start that it has seen. Windows whose start lies a retention or more behind
+/// it are hidden from reads, and dropped together with the segment that they share with their neighbours in time.
+pub struct WindowStore<K, T> {
+    layers: Layers<T>,
+    key_serde: Arc<dyn Serde<K>>,
+    size_ms: i64,
+    retain_duplicates: bool,
+    in_memory: bool,
+    expired_records: u64,
+    key_bytes: Vec<u8>,
+}
+
+impl<K: 'static, T: Data> Builder<WindowStore<K, T>> {
+    /// Keeps every value that is put for one key and time, instead of the last one: for the windows of joins.
+    pub fn retain_duplicates(mut self) -> Self {
+        self.settings_mut().retain_duplicates = true;
+        self
+    }
+}
+
+impl<K: 'static, T: Data> WindowStore<K, T> {
+    pub(crate) fn open(
+        settings: &StoreSettings,
+        size: Duration,
+        retention: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        format: Box<dyn ValueFormat<T>>,
+        database: Arc<dyn TaskDatabase>,
+    ) -> Result<Self, StoreError> {
+        let retention_ms = duration_millis(retention);
+        let interval_ms = segment_interval_ms(retention_ms);
+        let name = &settings.layers.name;
+        let segments = Segments::open(name, interval_ms, retention_ms, key_schema::start_of, &*database)?;
+        let mut layers = Layers::new(settings.layers.clone(), format, database, Place::Segments(segments));
+        layers.cache().keep_old(settings.keep_old_values);
+        Ok(WindowStore {
+            layers,
+            key_serde,
+            size_ms: duration_millis(size),
+            retain_duplicates: settings.retain_duplicates,
+            in_memory: settings.in_memory,
+            expired_records: 0,
+            key_bytes: Vec::new(),
+        })
+    }
+
+    /// The value of a key in the window that begins at `start`.
+    ///
+    /// # Errors
+    /// When the key cannot be written, the value cannot be read, or the storage fails; so do all methods here.
+    pub fn fetch(&mut self, key: &K, start: Timestamp) -> Result<Option<T>, StoreError> {
+        self.read(key, start, |value| value.cloned())
+    }
+
+    /// Hands the value of a key in a window to `read`, which saves its copy.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn read<R>(
+        &mut self,
+        key: &K,
+        start: Timestamp,
+        read: impl FnOnce(Option<&T>) -> R,
+    ) -> Result<R, StoreError> {
+        if self.is_hidden(start) {
+            return Ok(read(None));
+        }
+        self.write_window_key(key, start, 0)?;
+        self.layers.read(&self.key_bytes, read)
+    }
+
+    /// Sets the value of a key in the window that begins at `start`; none deletes it. Answers whether the store
+    /// took it: what is older than its oldest segment goes to the changelog only.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn put(&mut self, key: &K, value: Option<T>, start: Timestamp) -> Result<bool, StoreError> {
+        if self.retain_duplicates && value.is_none() {
+            // There is no telling which of them it would delete.
+            return Ok(true);
+        }
+        let sequence = self.observe(start);
+        self.write_window_key(key, start, sequence)?;
+        let taken = self.layers.put(&self.key_bytes, value)?;
+        let taken = taken && !(self.in_memory && self.is_hidden(start));
+        self.expired_records += u64::from(!taken);
+        Ok(taken)
+    }
+
+    /// Lets `change` alter the value of a key in a window in place, and answers what it answers. With caching this
+    /// is the way of least cost: the value is neither copied, nor written, nor read again, while it stays in the
+    /// cache.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn update<R>(
+        &mut self,
+        key: &K,
+        start: Timestamp,
+        change: impl FnOnce(&mut Option<T>) -> R,
+    ) -> Result<R, StoreError> {
+        self.observe(start);
+        self.write_window_key(key, start, 0)?;
+        if !self.is_hidden(start) {
+            return self.layers.update(&self.key_bytes, change);
+        }
+        let mut value = None;
+        let answer = change(&mut value);
+        let taken = self.layers.put(&self.key_bytes, value)?;
+        self.expired_records += u64::from(!taken);
+        Ok(answer)
+    }
+
+    /// The windows of a key that begin between two times, both included, by time; with duplicates, those of one time
+    /// in the order in which they were put.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn fetch_between(
+        &mut self,
+        key: &K,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.scan_key(key, from, to, Direction::Forward)
+    }
+
+    /// As [`WindowStore::fetch_between`], the latest first.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn backward_fetch_between(
+        &mut self,
+        key: &K,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.scan_key(key, from, to, Direction::Backward)
+    }
+
+    /// The windows of some keys that begin between two times, both included: segment after segment, by key within
+    /// each; in memory by time, then key.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn fetch_range(
+        &mut self,
+        keys: impl RangeBounds<K>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.scan_keys(keys, from, to, Direction::Forward)
+    }
+
+    /// As [`WindowStore::fetch_range`], the other way round.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn backward_fetch_range(
+        &mut self,
+        keys: impl RangeBounds<K>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.scan_keys(keys, from, to, Direction::Backward)
+    }
+
+    /// All windows, in the order of [`WindowStore::fetch_range`].
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn all(&mut self) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.fetch_range(.., Timestamp::ZERO, Timestamp::MAX)
+    }
+
+    /// All windows, the other way round.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn backward_all(&mut self) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        self.backward_fetch_range(.., Timestamp::ZERO, Timestamp::MAX)
+    }
+
+    /// Whether changes are held back until a flush: then they are to be forwarded when
+    /// [`WindowStore::next_change`] tells them, else at once.
+    pub fn caching(&self) -> bool {
+        self.layers.caching()
+    }
+
+    /// From now on held-back changes carry the value before them.
+    pub fn keep_old_values(&mut self) {
+        self.layers.cache().keep_old(true);
+    }
+
+    /// How many records were too old to be put.
+    pub fn expired_records(&self) -> u64 {
+        self.expired_records
+    }
+
+    /// Writes the next held-back change, in the order of the latest changes, and tells it; none where there is none
+    /// left. To be called in a loop from the flush of the node that owns the store.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn next_change(&mut self) -> Result<Option<StoreChange<Windowed<K>, T>>, StoreError> {
+        let Some(change) = self.layers.next_change()? else { return Ok(None) };
+        let Some((key, start)) = key_schema::split(&change.key) else { return Ok(None) };
+        let key = read_key(&*self.key_serde, key, self.layers.name())?;
+        let window = Window::new(start, start.saturating_add(self.size_ms));
+        let (key, old, new) = (Windowed::new(key, window), change.old, change.new);
+        Ok(Some(StoreChange { key, old, new, timestamp: change.timestamp, headers: change.headers }))
+    }
+
+    /// Moves the store's clock; answers the sequence number for a put.
+    fn observe(&mut self, start: Timestamp) -> i32 {
+        let retain_duplicates = self.retain_duplicates;
+        let Some(segments) = self.layers.segments() else { return 0 };
+        segments.observe(start.as_millis());
+        if retain_duplicates {
+            segments.sequence = segments.sequence.wrapping_add(1) & i32::MAX;
+        }
+        segments.sequence
+    }
+
+    fn is_hidden(&mut self, start: Timestamp) -> bool {
+        self.layers.segments().is_some_and(|segments| start.as_millis() < segments.oldest_readable_ms())
+    }
+
+    /// The numbers of the segments to read, and the earliest readable time, for a span of time.
+    fn readable(&mut self, from: Timestamp, to: Timestamp) -> (Vec<i64>, i64) {
+        let Some(segments) = self.layers.segments() else { return (Vec::new(), 0) };
+        let from = from.as_millis().max(segments.oldest_readable_ms()).max(0);
+        (segments.between(from, to.as_millis()), from)
+    }
+
+    fn scan_key(
+        &mut self,
+        key: &K,
+        from: Timestamp,
+        to: Timestamp,
+        direction: Direction,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        let (numbers, from) = self.readable(from, to);
+        let to = to.as_millis();
+        let mut lower = Vec::new();
+        write_key(&*self.key_serde, key, &mut lower, self.layers.name())?;
+        let key_len = lower.len();
+        let mut upper = lower.clone();
+        let exactly = KeyFilter::Exactly(lower.clone().into());
+        lower.truncate(key_len);
+        key_schema::append_suffix(&mut lower, from, 0);
+        key_schema::append_suffix(&mut upper, to, i32::MAX);
+        self.layers.sort();
+        let (lower, upper) = (Bound::Included(lower), Bound::Included(upper));
+        let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
+        let entries = scan.filter_map(filter(exactly, from, to));
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, self.size_ms, Box::new(entries)))
+    }
+
+    fn scan_keys(
+        &mut self,
+        keys: impl RangeBounds<K>,
+        from: Timestamp,
+        to: Timestamp,
+        direction: Direction,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        let (numbers, from) = self.readable(from, to);
+        let to = to.as_millis();
+        let within = KeyFilter::within(keys, |key| {
+            let mut bytes = Vec::new();
+            write_key(&*self.key_serde, key, &mut bytes, self.layers.name()).map(|()| bytes.into())
+        })?;
+        self.layers.sort();
+        let (lower, upper) = within.bounds(to);
+        let in_memory = self.in_memory;
+        let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
+        let found = scan.filter_map(filter(within, from, to));
+        let entries = match in_memory {
+            true => entries::by_time(found, direction)?,
+            false => Box::new(found),
+        };
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, self.size_ms, entries))
+    }
+
+    /// Lays the layers' key out in `key_bytes`.
+    fn write_window_key(&mut self, key: &K, start: Timestamp, sequence: i32) -> Result<(), StoreError> {
+        let start = start.as_millis();
+        let number = self.layers.segments().map_or(0, |segments| segments.number(start));
+        self.key_bytes.clear();
+        self.key_bytes.extend_from_slice(&number.to_be_bytes());
+        write_key(&*self.key_serde, key, &mut self.key_bytes, self.layers.name())?;
+        key_schema::append_suffix(&mut self.key_bytes, start, sequence);
+        Ok(())
+    }
+}
+
+impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
+    layered_state_store!();
+
+    fn restore(
+        &mut self,
+        records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,
+        batch: &mut WriteBatch,
+    ) -> Result<(), StoreError> {
+        self.layers.restore(records, batch)
+    }
+}
+
+impl<K, T> fmt::Debug for WindowStore<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindowStore").field("layers", &self.layers).finish_non_exhaustive()
+    }
+}
