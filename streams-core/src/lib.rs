@@ -12,6 +12,7 @@ pub mod record;
 mod runtime;
 pub mod serdes;
 pub mod state;
+pub mod task;
 pub mod time;
 pub mod topology;
 

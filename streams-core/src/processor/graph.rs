@@ -3,13 +3,16 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::context::InitContext;
 use super::error::{ProcessorError, ProcessorErrorKind};
 use super::node::Node;
 use super::punctuation::{PunctuationId, PunctuationType};
 use super::shared::{Shared, StoreHandle};
+use super::source::{SourceError, SourcePlace};
 use crate::record::{Data, Headers, Record, RecordContext};
 use crate::state::StateStore;
 use crate::time::Timestamp;
+use crate::topology::{NodeKind, NodeSpec, Topology};
 
 /// One node of the arena.
 pub(crate) struct GraphNode {
@@ -33,6 +36,40 @@ impl std::fmt::Debug for ProcessorGraph {
 }
 
 impl ProcessorGraph {
+    /// Makes the nodes at these `places` of the topology, which must have parents before children. Factories are
+    /// called in this order; children are called in the order in which they were added to the topology.
+    ///
+    /// # Errors
+    /// Those of the factories, with the node's name.
+    pub fn build(topology: &Topology, places: &[usize], mut shared: Shared) -> Result<Self, ProcessorError> {
+        let mut nodes = Vec::with_capacity(places.len());
+        for (index, &place) in (0u32..).zip(places) {
+            let spec = &topology.nodes()[place];
+            let node = make_node(spec, index, &mut shared).map_err(|error| error.at(&spec.name))?;
+            let children = children_of(topology, places, place);
+            nodes.push(GraphNode { name: Arc::clone(&spec.name), children, node });
+        }
+        Ok(ProcessorGraph { nodes, shared })
+    }
+
+    /// A graph without nodes yet, which holds the stores while they are restored.
+    pub(crate) fn unbuilt(shared: Shared) -> Self {
+        ProcessorGraph { nodes: Vec::new(), shared }
+    }
+
+    /// Lets a source forward to its children.
+    ///
+    /// # Errors
+    /// Those of `feed`.
+    pub(crate) fn feed(
+        &mut self,
+        source: u32,
+        feed: impl FnOnce(&mut NodeContext<'_>) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        let Some((current, rest)) = self.nodes[source as usize..].split_first_mut() else { return Ok(()) };
+        feed(&mut NodeContext { me: source, children: &current.children, rest, shared: &mut self.shared })
+    }
+
     /// Hands the record in `slot` to a node.
     ///
     /// # Errors
@@ -77,8 +114,33 @@ impl ProcessorGraph {
         let Some((current, rest)) = self.nodes[node as usize..].split_first_mut() else { return Ok(()) };
         let mut context =
             NodeContext { me: node, children: &current.children, rest, shared: &mut self.shared };
-        call(current.node.as_mut(), &mut context).map_err(|error| error.at(&current.name))
+        match call(current.node.as_mut(), &mut context) {
+            Ok(()) => Ok(()),
+            Err(error) => self.shared.judge(error, &current.name),
+        }
     }
+}
+
+fn make_node(spec: &NodeSpec, index: u32, shared: &mut Shared) -> Result<Box<dyn Node>, ProcessorError> {
+    let (factory, stores): (_, &[Arc<str>]) = match &spec.kind {
+        NodeKind::Source(_) => return Ok(Box::new(SourcePlace)),
+        NodeKind::Processor(processor) => (&processor.factory, &processor.stores),
+        NodeKind::Sink(sink) => (&sink.factory, &[]),
+    };
+    factory.make(&mut InitContext::new(index, &spec.name, stores, shared))
+}
+
+/// The children of a node by their index in the arena, in the order of their places in the topology.
+fn children_of(topology: &Topology, places: &[usize], parent: usize) -> Box<[u32]> {
+    let name = &topology.nodes()[parent].name;
+    let mut children: Vec<(usize, u32)> = places
+        .iter()
+        .zip(0u32..)
+        .filter(|(place, _)| topology.nodes()[**place].parents.contains(name))
+        .map(|(&place, index)| (place, index))
+        .collect();
+    children.sort_unstable();
+    children.into_iter().map(|(_, index)| index).collect()
 }
 
 /// What a node may do while it runs: forward, reach stores, ask for clocks.
@@ -222,7 +284,7 @@ impl NodeContext<'_> {
             NodeContext { me: child, children: &current.children, rest, shared: &mut *self.shared };
         match current.node.process(slot, &mut context) {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.at(&current.name)),
+            Err(error) => context.shared.judge(error, &current.name),
         }
     }
 }

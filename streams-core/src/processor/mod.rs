@@ -2,6 +2,7 @@
 
 mod context;
 mod error;
+mod failure;
 mod graph;
 mod node;
 mod output;
@@ -13,6 +14,7 @@ mod source;
 
 pub use context::{InitContext, ProcessorContext};
 pub use error::{ProcessorError, ProcessorErrorKind, RecordPart};
+pub use failure::{FailedStep, ProcessingHandler, ProcessingPolicy, Respond};
 pub use graph::{NodeContext, ProcessorGraph};
 pub(crate) use node::processor_node;
 pub use node::{Node, NodeFactory, RecordType, slot_of};

@@ -102,6 +102,7 @@ pub struct Output {
     records: Vec<OutputRecord>,
     topics: Vec<Arc<str>>,
     index: FxHashMap<Arc<str>, u32>,
+    full_names: FxHashMap<Arc<str>, Arc<str>>,
 }
 
 /// A record on its way to the producer, its bytes borrowed.
@@ -120,13 +121,18 @@ pub struct OutputView<'a> {
 }
 
 impl Output {
-    /// The number of a topic, for [`Output::push`].
+    /// Lets the topic that nodes call `name` be called `full_name` on the broker.
+    pub fn rename(&mut self, name: &Arc<str>, full_name: &Arc<str>) {
+        self.full_names.insert(Arc::clone(name), Arc::clone(full_name));
+    }
+
+    /// The number of a topic, for [`Output::push`]; asked for once by a sink with a fixed topic.
     pub fn topic(&mut self, name: &Arc<str>) -> u32 {
         if let Some(&number) = self.index.get(name) {
             return number;
         }
         let number = self.topics.len() as u32;
-        self.topics.push(Arc::clone(name));
+        self.topics.push(Arc::clone(self.full_names.get(name).unwrap_or(name)));
         self.index.insert(Arc::clone(name), number);
         number
     }
@@ -195,9 +201,57 @@ impl Output {
         self.bytes.len()
     }
 
+    /// Takes the records out for the producer and goes on with the room of `spare`, an output that the producer has
+    /// done with. Topics keep their numbers.
+    #[must_use]
+    pub fn take(&mut self, mut spare: Output) -> Output {
+        spare.clear();
+        std::mem::swap(&mut self.bytes, &mut spare.bytes);
+        std::mem::swap(&mut self.records, &mut spare.records);
+        let known = spare.topics.len().min(self.topics.len());
+        if spare.topics[..] != self.topics[..known] {
+            spare.topics.clear();
+        }
+        spare.topics.extend_from_slice(&self.topics[spare.topics.len()..]);
+        spare
+    }
+
     /// Forgets the records, once the producer has them; keeps the room and the topics' numbers.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taking_swaps_the_room_and_keeps_the_numbers() {
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let mut output = Output::default();
+        output.rename(&b, &"app-b".into());
+        let push = |output: &mut Output, topic: &Arc<str>| {
+            let number = output.topic(topic);
+            output.buffer().extend_from_slice(topic.as_bytes());
+            let end = output.byte_len();
+            output.push(number, None, Some(end - 1..end), None, 0, Timestamp::ZERO, Headers::new());
+        };
+        let topics = |output: &Output| output.iter().map(|view| view.topic.to_string()).collect::<Vec<_>>();
+        push(&mut output, &a);
+        let first = output.take(Output::default());
+        assert_eq!(topics(&first), ["a"]);
+        assert!(output.is_empty() && output.byte_len() == 0);
+        push(&mut output, &b);
+        push(&mut output, &a);
+        let second = output.take(first);
+        assert_eq!(topics(&second), ["app-b", "a"]);
+        assert_eq!(second.iter().next().and_then(|view| view.key), Some(&b"b"[..]));
+        // An output of another task with other topics may serve as the room, too.
+        let mut other = Output::default();
+        push(&mut other, &b);
+        push(&mut output, &a);
+        assert_eq!(topics(&output.take(other)), ["a"]);
     }
 }

@@ -1,11 +1,13 @@
 //! What the nodes of a task share: stores, outputs, clocks, the current record's context.
 
 use std::any::type_name;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::{ProcessorError, ProcessorErrorKind};
+use super::failure::{FailedStep, ProcessingPolicy, Respond};
 use super::output::Output;
 use super::partitioner::PartitionCounts;
 use super::punctuation::{PunctuationId, PunctuationSchedule, PunctuationType};
@@ -32,6 +34,13 @@ pub struct Shared {
     pub commit_requested: bool,
     /// Records dropped by operators: null keys, late records and the like (Kafka's `dropped-records-total`).
     pub dropped_records: u64,
+    /// What to do when a node fails.
+    pub processing: ProcessingPolicy,
+    /// Numbers of the processors' own that are committed with the input offsets and are there again after a restart
+    /// or a move of the task (Kafka's `ProcessorMetadata`), for instance the last window that was emitted.
+    pub processor_metadata: BTreeMap<String, i64>,
+    /// Topics that the current input record is to be sent to as it came, and why.
+    pub(crate) dead_letters: Vec<(Arc<str>, String)>,
     record_context: Option<RecordContext>,
     timestamp: Timestamp,
     headers: Headers,
@@ -61,6 +70,9 @@ impl Shared {
             wall_clock: Timestamp::ZERO,
             commit_requested: false,
             dropped_records: 0,
+            processing: ProcessingPolicy::default(),
+            processor_metadata: BTreeMap::new(),
+            dead_letters: Vec::new(),
             record_context: None,
             timestamp: Timestamp::UNKNOWN,
             headers: Headers::new(),
@@ -77,6 +89,33 @@ impl Shared {
         if let Some(context) = &mut self.record_context {
             context.offset = offset;
         }
+    }
+
+    /// Begins a step on behalf of no record: time and headers are those of a punctuation or a flush.
+    pub(crate) fn begin_step(&mut self, time: Timestamp) {
+        self.record_context = None;
+        self.timestamp = time;
+        self.headers = Headers::new();
+    }
+
+    /// Decides about a step that failed in the node `node`, unless an inner node's error is passed on, which was
+    /// decided upon where it happened.
+    ///
+    /// # Errors
+    /// The error itself where it ends the task.
+    pub(super) fn judge(&mut self, error: ProcessorError, node: &Arc<str>) -> Result<(), ProcessorError> {
+        if error.node().is_some() {
+            return Err(error);
+        }
+        let error = error.at(node);
+        let step = FailedStep { error: &error, record: self.record_context.as_ref() };
+        match self.processing.respond(&step) {
+            Respond::Fail => return Err(error),
+            Respond::Continue => {}
+            Respond::DeadLetter(topic) => self.dead_letters.push((topic, error.to_string())),
+        }
+        self.dropped_records += 1;
+        Ok(())
     }
 
     /// Where the input record came from.

@@ -104,7 +104,15 @@ impl TaskDatabases {
         if let Some((database, _)) = self.databases.get(backend.name()) {
             return Ok(Arc::clone(database));
         }
-        let database = backend.open(&dir.join(backend.name()))?;
+        let path = dir.join(backend.name());
+        if backend.persistent() {
+            std::fs::create_dir_all(&path).map_err(|error| StoreError::Storage {
+                backend: backend.name(),
+                path: path.clone(),
+                source: error.into(),
+            })?;
+        }
+        let database = backend.open(&path)?;
         self.databases.insert(backend.name(), (Arc::clone(&database), backend.persistent()));
         Ok(database)
     }

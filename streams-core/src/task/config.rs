@@ -1,0 +1,104 @@
+//! How a task is to behave.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::processor::{ProcessingPolicy, Respond, SourceError};
+use crate::record::{FetchedRecord, TopicPartition};
+use crate::topology::TaskId;
+
+/// The settings of a task.
+#[derive(Debug, Clone)]
+pub struct TaskConfig {
+    /// `max.task.idle.ms`: how long to wait for a partition that has nothing left on the broker before records of
+    /// others are processed without it; none never waits for any partition (Kafka's -1).
+    pub max_task_idle: Option<Duration>,
+    /// `buffered.records.per.partition`: a partition with more records waiting is to be paused.
+    pub buffered_records_per_partition: usize,
+    /// A partition with more bytes waiting is to be paused.
+    pub buffered_bytes_per_partition: usize,
+    /// A batch ends when so many bytes wait for the producer.
+    pub max_output_bytes: usize,
+    /// A commit is asked for when the stores hold so many bytes of uncommitted writes.
+    pub max_uncommitted_bytes: usize,
+    /// Caches are flushed when they hold more than this (the task's share of `statestore.cache.max.bytes`).
+    pub max_cache_bytes: usize,
+    /// What to do with records that cannot be deserialized.
+    pub deserialization: DeserializationPolicy,
+    /// What to do with records that a node fails to process.
+    pub processing: ProcessingPolicy,
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        const MIB: usize = 1 << 20;
+        TaskConfig {
+            max_task_idle: Some(Duration::ZERO),
+            buffered_records_per_partition: 1000,
+            buffered_bytes_per_partition: 4 * MIB,
+            max_output_bytes: 4 * MIB,
+            max_uncommitted_bytes: 64 * MIB,
+            max_cache_bytes: 10 * MIB,
+            deserialization: DeserializationPolicy::default(),
+            processing: ProcessingPolicy::default(),
+        }
+    }
+}
+
+/// A record that cannot be read, as a deserialization handler sees it.
+#[derive(Clone, Copy)]
+pub struct FailedRecord<'a> {
+    /// The task; none for the task of the global stores.
+    pub task: Option<TaskId>,
+    /// Where it came from.
+    pub partition: &'a TopicPartition,
+    /// Offset, time, headers and bytes.
+    pub record: &'a dyn FetchedRecord,
+}
+
+impl fmt::Debug for FailedRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FailedRecord({} at offset {})", self.partition, self.record.offset())
+    }
+}
+
+/// A user's own decision about records that cannot be deserialized.
+pub type DeserializationHandler = dyn Fn(&FailedRecord<'_>, &SourceError) -> Respond + Send + Sync;
+
+/// What to do with records that cannot be deserialized or have no valid time
+/// (`deserialization.exception.handler`).
+#[derive(Clone, Default)]
+pub enum DeserializationPolicy {
+    /// The task ends with the error.
+    #[default]
+    Fail,
+    /// The record is dropped and counted.
+    Continue,
+    /// The user decides.
+    Ask(Arc<DeserializationHandler>),
+}
+
+impl DeserializationPolicy {
+    /// The answer to a record that cannot be read.
+    pub(super) fn respond(&self, record: &FailedRecord<'_>, error: &SourceError) -> Respond {
+        match (self, error) {
+            // A node behind the source failed: the processing policy has decided already.
+            (_, SourceError::Process(_)) | (DeserializationPolicy::Fail, _) => Respond::Fail,
+            // As in Kafka, a time that is no time is a question of the extractor, not of this policy.
+            (DeserializationPolicy::Continue, SourceError::InvalidTimestamp { .. }) => Respond::Fail,
+            (DeserializationPolicy::Continue, _) => Respond::Continue,
+            (DeserializationPolicy::Ask(handler), _) => handler(record, error),
+        }
+    }
+}
+
+impl fmt::Debug for DeserializationPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeserializationPolicy::Fail => "Fail",
+            DeserializationPolicy::Continue => "Continue",
+            DeserializationPolicy::Ask(_) => "Ask",
+        })
+    }
+}

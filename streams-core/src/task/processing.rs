@@ -1,0 +1,197 @@
+//! The step that a task makes again and again: choose, deserialize, process, punctuate.
+
+use std::sync::Arc;
+
+use super::error::TaskError;
+use super::partition_group::Choice;
+use super::refusal;
+use super::state_manager::{enter_all, store_bytes};
+use super::stream_task::{Phase, StreamTask};
+use crate::processor::{PunctuationId, PunctuationType, SourceError};
+use crate::record::{FetchedRecord, RecordContext};
+use crate::time::Timestamp;
+
+/// After so many records the sizes of stores and caches are looked at.
+const RECORDS_PER_SIZE_CHECK: usize = 128;
+
+/// What a batch has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processed {
+    /// How many records were processed.
+    pub records: usize,
+    /// Why the batch ended.
+    pub stopped: Stopped,
+}
+
+/// Why a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// As many records as allowed were processed; more may wait.
+    Limit,
+    /// No record waits.
+    Empty,
+    /// Records wait until the fetch brings those of an input that has more on the broker, or may have.
+    AwaitingFetch,
+    /// Records wait for an input without any; from this time on they are processed without it.
+    IdleUntil(Timestamp),
+    /// The output is full: [`StreamTask::gather`] it first.
+    OutputFull,
+    /// A processor asked for a commit, or the stores hold too much that is uncommitted.
+    CommitRequested,
+}
+
+impl<M: FetchedRecord> StreamTask<M> {
+    /// Processes up to `max_records` records, smallest event time first, and fires the punctuations of stream time.
+    ///
+    /// # Errors
+    /// When a record cannot be read or processed and the policies say that this ends the task, or the application's
+    /// code panics.
+    pub fn process(&mut self, now: Timestamp, max_records: usize) -> Result<Processed, TaskError> {
+        self.expect(Phase::Running, "process records")?;
+        self.guarded(|task| task.process_batch(now, max_records))
+    }
+
+    /// Fires the punctuations of the wall clock that are due at `now`; answers how many. Each fires once, however
+    /// many of its intervals have passed.
+    ///
+    /// # Errors
+    /// As [`StreamTask::process`].
+    pub fn punctuate(&mut self, now: Timestamp) -> Result<usize, TaskError> {
+        self.expect(Phase::Running, "punctuate")?;
+        self.graph.shared.wall_clock = now;
+        self.guarded(|task| task.fire_due(PunctuationType::WallClock, now))
+    }
+
+    /// When the next punctuation of the wall clock is due.
+    pub fn next_punctuation(&self) -> Option<Timestamp> {
+        self.graph.shared.punctuations.next_due(PunctuationType::WallClock)
+    }
+
+    /// Whether a processor asked for a commit, or the stores hold too much that is uncommitted.
+    pub fn commit_requested(&self) -> bool {
+        self.graph.shared.commit_requested
+    }
+
+    fn process_batch(&mut self, now: Timestamp, max_records: usize) -> Result<Processed, TaskError> {
+        self.graph.shared.wall_clock = now;
+        let mut records = 0;
+        let stopped = loop {
+            if records == max_records {
+                break Stopped::Limit;
+            }
+            match self.choose(now)? {
+                Choice::Queue(_) => self.step()?,
+                Choice::Empty => break Stopped::Empty,
+                Choice::AwaitingFetch => break Stopped::AwaitingFetch,
+                Choice::IdleUntil(time) => break Stopped::IdleUntil(time),
+            }
+            records += 1;
+            if !self.graph.shared.punctuations.is_empty() {
+                self.fire_due(PunctuationType::StreamTime, self.graph.shared.stream_time)?;
+            }
+            if records % RECORDS_PER_SIZE_CHECK == 0 {
+                self.bound_stores()?;
+            }
+            if self.graph.shared.commit_requested {
+                break Stopped::CommitRequested;
+            }
+            if self.graph.shared.output.byte_len() >= self.config.max_output_bytes {
+                break Stopped::OutputFull;
+            }
+        };
+        self.bound_stores()?;
+        self.touched |= records > 0;
+        self.counters.processed += records as u64;
+        Ok(Processed { records, stopped })
+    }
+
+    fn choose(&mut self, now: Timestamp) -> Result<Choice, TaskError> {
+        let (task, policy) = (self.name(), &self.config.deserialization);
+        let shared = &mut self.graph.shared;
+        let mut dropped = 0;
+        let choice = self.group.choose(now, &mut dropped, &mut |partition, record, error| {
+            refusal::refuse(task, policy, shared, partition, record, error)
+        })?;
+        self.graph.shared.dropped_records += dropped;
+        Ok(choice)
+    }
+
+    /// Processes the record that was chosen.
+    fn step(&mut self) -> Result<(), TaskError> {
+        let task = self.name();
+        let Some((input, queue)) = self.group.chosen() else { return Ok(()) };
+        let Some((record, timed)) = queue.take_head() else { return Ok(()) };
+        let shared = &mut self.graph.shared;
+        if self.context_of == Some(input) {
+            shared.set_offset(record.offset());
+        } else {
+            self.context_of = Some(input);
+            let topic = Arc::clone(&queue.partition.topic);
+            let partition = queue.partition.partition;
+            shared.set_record_context(Some(RecordContext { topic, partition, offset: record.offset() }));
+        }
+        let before = shared.stream_time;
+        let time = timed.timestamp;
+        shared.stream_time = before.max(time);
+        let decoder = &queue.decoder;
+        match self.graph.feed(queue.source, |context| decoder.process(&record, timed, context)) {
+            Ok(()) => queue.partition_time = queue.partition_time.max(time),
+            Err(SourceError::Process(source)) => {
+                let (partition, offset) = (queue.partition.clone(), record.offset());
+                return Err(TaskError::Process { task, partition, offset, source });
+            }
+            Err(error) => {
+                let shared = &mut self.graph.shared;
+                // A record that cannot be read has no time.
+                shared.stream_time = before;
+                let policy = &self.config.deserialization;
+                refusal::refuse(task, policy, shared, &queue.partition, &record, error)?;
+            }
+        }
+        let shared = &mut self.graph.shared;
+        if !shared.dead_letters.is_empty() {
+            refusal::send_dead_letters(shared, &queue.partition, &record);
+        }
+        queue.consume(&record);
+        Ok(())
+    }
+
+    fn fire_due(&mut self, kind: PunctuationType, now: Timestamp) -> Result<usize, TaskError> {
+        let mut fired = 0;
+        while let Some((node, punctuation)) = self.graph.shared.punctuations.take_due(kind, now) {
+            self.fire(node, punctuation, now)?;
+            fired += 1;
+        }
+        self.touched |= fired > 0;
+        self.counters.punctuations += fired as u64;
+        Ok(fired)
+    }
+
+    fn fire(&mut self, node: u32, punctuation: PunctuationId, now: Timestamp) -> Result<(), TaskError> {
+        self.leave_record(now);
+        let task = self.name();
+        let fired = self.graph.punctuate(node, punctuation, now);
+        // There is no input record to send.
+        self.graph.shared.dead_letters.clear();
+        fired.map_err(|source| TaskError::Step { task, step: "a punctuation", source })
+    }
+
+    /// What follows is on behalf of no record.
+    pub(super) fn leave_record(&mut self, time: Timestamp) {
+        self.context_of = None;
+        self.graph.shared.begin_step(time);
+        enter_all(self.graph.shared.stores_mut(), time);
+    }
+
+    /// Keeps caches and uncommitted writes within their bounds.
+    fn bound_stores(&mut self) -> Result<(), TaskError> {
+        let (uncommitted, cached) = store_bytes(self.graph.shared.stores());
+        if cached > self.config.max_cache_bytes {
+            self.flush_caches()?;
+        }
+        if uncommitted > self.config.max_uncommitted_bytes {
+            self.graph.shared.commit_requested = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! The stores of a task: their databases, their changelogs, and the one write of a commit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::offsets::OffsetKeyspace;
+use crate::record::{FetchedRecord, Headers, TopicPartition};
+use crate::state::{
+    ChangelogRecord, StateStore, StoreBuilder, StoreError, TaskDatabase, TaskDatabases, WriteBatch,
+};
+use crate::time::Timestamp;
+
+/// A partition of a changelog topic and the store that it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangelogPartition {
+    /// The store.
+    pub store: Arc<str>,
+    /// The changelog's partition.
+    pub partition: TopicPartition,
+    /// Whether it is a source topic of the task that serves as the changelog: nothing is produced to it, and it is
+    /// restored only up to the committed input offset.
+    pub is_source: bool,
+    /// The next offset to restore; none where the store is empty and restoring begins at the changelog's start.
+    pub offset: Option<i64>,
+    /// Records restored since the task was opened.
+    pub restored: u64,
+}
+
+/// A store to be opened.
+pub(super) struct StorePlan<'a> {
+    pub(super) builder: &'a dyn StoreBuilder,
+    /// Its changelog and whether that is a source topic; none where logging is off.
+    pub(super) changelog: Option<(TopicPartition, bool)>,
+}
+
+/// Databases and changelog offsets of a task; the stores themselves are with the graph's nodes.
+#[derive(Debug, Default)]
+pub(super) struct StateManager {
+    databases: Vec<Database>,
+    stores: Vec<StorePlace>,
+    changelogs: Vec<ChangelogPartition>,
+}
+
+#[derive(Debug)]
+struct Database {
+    database: Arc<dyn TaskDatabase>,
+    offsets: OffsetKeyspace,
+    batch: WriteBatch,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct StorePlace {
+    database: usize,
+    changelog: Option<usize>,
+}
+
+impl StateManager {
+    /// Opens the databases below `dir`, makes the stores and reads how far each is.
+    pub(super) fn open(
+        dir: &Path,
+        plans: &[StorePlan<'_>],
+    ) -> Result<(Self, Vec<Box<dyn StateStore>>), StoreError> {
+        let mut opened = TaskDatabases::default();
+        let mut manager = StateManager::default();
+        let mut stores = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let database = opened.get_or_open(plan.builder.backend().as_ref(), dir)?;
+            stores.push(plan.builder.build(Arc::clone(&database))?);
+            let database = manager.place_of(database)?;
+            let changelog = match &plan.changelog {
+                Some((partition, is_source)) => {
+                    let Database { database, offsets, .. } = &manager.databases[database];
+                    let offset = offsets.changelog_offset(database.as_ref(), plan.builder.name())?;
+                    manager.changelogs.push(ChangelogPartition {
+                        store: plan.builder.name().into(),
+                        partition: partition.clone(),
+                        is_source: *is_source,
+                        offset,
+                        restored: 0,
+                    });
+                    Some(manager.changelogs.len() - 1)
+                }
+                None => None,
+            };
+            manager.stores.push(StorePlace { database, changelog });
+        }
+        Ok((manager, stores))
+    }
+
+    pub(super) fn changelogs(&self) -> &[ChangelogPartition] {
+        &self.changelogs
+    }
+
+    /// The changelog of the store at this place.
+    pub(super) fn changelog_of(&self, store: usize) -> Option<usize> {
+        self.stores[store].changelog
+    }
+
+    /// Puts changelog records into their store, in one write with the offset behind them.
+    pub(super) fn restore<R: FetchedRecord>(
+        &mut self,
+        stores: &mut [Box<dyn StateStore>],
+        changelog: usize,
+        records: &[R],
+        next_offset: i64,
+    ) -> Result<(), StoreError> {
+        let Some(store) = self.stores.iter().position(|store| store.changelog == Some(changelog)) else {
+            return Ok(());
+        };
+        let headers: Vec<Headers> = records.iter().map(FetchedRecord::headers).collect();
+        let mut changes = records.iter().zip(&headers).filter_map(|(record, headers)| {
+            Some(ChangelogRecord {
+                key: record.key()?,
+                value: record.value(),
+                timestamp: record.timestamp(),
+                headers,
+            })
+        });
+        let Database { database, offsets, batch } = &mut self.databases[self.stores[store].database];
+        batch.clear();
+        stores[store].restore(&mut changes, batch)?;
+        offsets.put_changelog_offset(batch, stores[store].name(), next_offset);
+        database.write(batch)?;
+        batch.clear();
+        let changelog = &mut self.changelogs[changelog];
+        changelog.offset = Some(next_offset);
+        changelog.restored += records.len() as u64;
+        Ok(())
+    }
+
+    /// Writes the stores' sealed writes, the changelog offsets behind them and the input positions: all of it or
+    /// nothing, one batch per database.
+    pub(super) fn commit(
+        &mut self,
+        stores: &mut [Box<dyn StateStore>],
+        changelog_offsets: &[Option<i64>],
+        positions: &[(TopicPartition, i64)],
+    ) -> Result<(), StoreError> {
+        for (store, place) in stores.iter_mut().zip(&self.stores) {
+            store.stage(&mut self.databases[place.database].batch)?;
+        }
+        for place in &self.stores {
+            let Some(changelog) = place.changelog else { continue };
+            let Some(&Some(offset)) = changelog_offsets.get(changelog) else { continue };
+            let changelog = &mut self.changelogs[changelog];
+            debug_assert!(changelog.offset.is_none_or(|known| known <= offset), "changelog offsets ascend");
+            changelog.offset = Some(offset);
+            let Database { offsets, batch, .. } = &mut self.databases[place.database];
+            offsets.put_changelog_offset(batch, &changelog.store, offset);
+        }
+        for Database { database, offsets, batch } in &mut self.databases {
+            if !batch.is_empty() {
+                positions
+                    .iter()
+                    .for_each(|(partition, offset)| offsets.put_position(batch, partition, *offset));
+                database.write(batch)?;
+                batch.clear();
+            }
+        }
+        stores.iter_mut().try_for_each(|store| store.retire())
+    }
+
+    /// The input position that the data of a store stands for, where one was written.
+    pub(super) fn position(
+        &self,
+        store: usize,
+        partition: &TopicPartition,
+    ) -> Result<Option<i64>, StoreError> {
+        let Database { database, offsets, .. } = &self.databases[self.stores[store].database];
+        offsets.position(database.as_ref(), partition)
+    }
+
+    fn place_of(&mut self, database: Arc<dyn TaskDatabase>) -> Result<usize, StoreError> {
+        if let Some(place) = self.databases.iter().position(|known| Arc::ptr_eq(&known.database, &database)) {
+            return Ok(place);
+        }
+        let offsets = OffsetKeyspace::open(database.as_ref())?;
+        self.databases.push(Database { database, offsets, batch: WriteBatch::default() });
+        Ok(self.databases.len() - 1)
+    }
+}
+
+/// Bytes of uncommitted writes and of caches in all stores.
+pub(super) fn store_bytes(stores: &[Box<dyn StateStore>]) -> (usize, usize) {
+    stores.iter().fold((0, 0), |(uncommitted, cached), store| {
+        (uncommitted + store.uncommitted_bytes(), cached + store.cache_bytes())
+    })
+}
+
+/// Tells every store that what follows is on behalf of no record.
+pub(super) fn enter_all(stores: &mut [Box<dyn StateStore>], time: Timestamp) {
+    let headers = Headers::new();
+    stores.iter_mut().for_each(|store| store.enter(time, &headers));
+}
