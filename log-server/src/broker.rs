@@ -1,25 +1,66 @@
 //! What all connections of a server share.
 
-use std::sync::Arc;
+mod housekeeping;
+mod internal_topic;
+mod producer_ids;
 
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kafka_protocol::messages::BrokerId;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::api::ApiTable;
 use crate::config::LogServerConfig;
 use crate::error::Error;
+use crate::log::Syncer;
+use crate::topics::TopicRegistry;
+
+pub(crate) use housekeeping::housekeeping;
+pub(crate) use producer_ids::ProducerIds;
+
+/// The number of the only node.
+pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 
 /// The one broker of the cluster: its state, shared by all connections.
 pub(crate) struct Broker {
     config: LogServerConfig,
     apis: ApiTable,
+    topics: TopicRegistry,
+    producer_ids: ProducerIds,
+    cluster_id: String,
+    syncer: Arc<Syncer>,
     shutdown: CancellationToken,
+    /// Counts fetch requests: each begins with another one of its partitions.
+    fetch_turns: AtomicUsize,
+    /// Locked while the server runs, so that no second one uses the directory.
+    _lock: File,
 }
 
 impl Broker {
-    /// Opens the data directory.
+    /// Opens the data directory and recovers it if need be. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error`] if the configuration is not valid, or the directory is locked, unreadable or damaged.
     pub(crate) fn open(config: LogServerConfig) -> Result<Arc<Self>, Error> {
         config.validate()?;
-        Ok(Arc::new(Broker { config, apis: ApiTable::new(), shutdown: CancellationToken::new() }))
+        let data_dir = &config.data_dir;
+        std::fs::create_dir_all(data_dir).map_err(Error::storage("create", data_dir))?;
+        let lock = lock_directory(&config)?;
+        let syncer = Syncer::start(config.fsync)?;
+        Ok(Arc::new(Broker {
+            apis: ApiTable::new(),
+            topics: TopicRegistry::open(&config, Arc::clone(&syncer))?,
+            producer_ids: ProducerIds::open(data_dir)?,
+            cluster_id: read_or_make_cluster_id(&config)?,
+            syncer,
+            shutdown: CancellationToken::new(),
+            fetch_turns: AtomicUsize::new(0),
+            _lock: lock,
+            config,
+        }))
     }
 
     /// The configuration that the server was started with.
@@ -32,8 +73,70 @@ impl Broker {
         &self.apis
     }
 
+    /// All topics and their logs.
+    pub(crate) fn topics(&self) -> &TopicRegistry {
+        &self.topics
+    }
+
+    /// Gives out producer ids.
+    pub(crate) fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    /// The name of this cluster of one, made at the first start.
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Where the next fetch request begins.
+    pub(crate) fn next_fetch_turn(&self) -> usize {
+        self.fetch_turns.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Cancelled when the server begins to stop: background tasks and waiting requests must then end.
     pub(crate) fn shutdown_token(&self) -> &CancellationToken {
         &self.shutdown
     }
+
+    /// Syncs and closes the logs, after all requests have ended. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; the next start then checks the logs.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.syncer.stop();
+        self.topics.close()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.syncer.stop();
+    }
+}
+
+/// Takes the lock of the data directory: `.lock`, as Kafka does.
+fn lock_directory(config: &LogServerConfig) -> Result<File, Error> {
+    let path = config.data_dir.join(".lock");
+    let file = File::create(&path).map_err(Error::storage("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::DataDirLocked { path: config.data_dir.clone() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(Error::Storage { action: "lock", path, source }),
+    }
+}
+
+/// The cluster id of `meta.properties`; the file is written at the first start, in Kafka's form.
+fn read_or_make_cluster_id(config: &LogServerConfig) -> Result<String, Error> {
+    let path = config.data_dir.join("meta.properties");
+    if path.exists() {
+        let text = std::fs::read_to_string(&path).map_err(Error::storage("read", &path))?;
+        let id = text.lines().find_map(|line| line.strip_prefix("cluster.id="));
+        return id
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Damaged { path: path.clone(), reason: "it lacks cluster.id".to_owned() });
+    }
+    let id = crate::topics::encode_id(Uuid::new_v4());
+    let text = format!("version=1\ncluster.id={id}\nnode.id={}\ndirectory.id={id}\n", NODE_ID.0);
+    crate::log::write_file_atomically(&path, text.as_bytes())?;
+    Ok(id)
 }

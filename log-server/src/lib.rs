@@ -28,8 +28,11 @@ mod connection;
 mod error;
 mod group;
 mod journal;
+mod log;
 mod protocol;
+mod records;
 mod server;
+mod topics;
 
 pub use config::{FsyncPolicy, LogServerConfig};
 pub use error::Error;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, housekeeping};
 use crate::config::LogServerConfig;
 use crate::connection;
 use crate::error::Error;
@@ -62,6 +62,7 @@ impl LogServer {
         let address = listener.local_addr().map_err(|source| Error::Bind { address: listen, source })?;
         let broker = Broker::open(config)?;
         let connections = TaskTracker::new();
+        connections.spawn(housekeeping(Arc::clone(&broker)));
         let accepting = tokio::spawn(accept(Arc::clone(&broker), listener, connections.clone()));
         tracing::info!(%address, "listening");
         Ok(LogServer { address, running: Some(Running { broker, connections, accepting }) })
@@ -85,7 +86,11 @@ impl LogServer {
         if tokio::time::timeout(DRAIN_TIMEOUT, running.connections.wait()).await.is_err() {
             tracing::warn!(open = running.connections.len(), "connections did not finish in time");
         }
-        Ok(())
+        let broker = running.broker;
+        match tokio::task::spawn_blocking(move || broker.close()).await {
+            Ok(closed) => closed,
+            Err(error) => Err(Error::Config(format!("closing the logs panicked: {error}"))),
+        }
     }
 }
 

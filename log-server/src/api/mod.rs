@@ -3,7 +3,23 @@
 //! To add an API: write `api/<name>.rs` with a unit struct that implements [`Api`], and name it in
 //! [`ApiTable::new`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,7 +32,8 @@ use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::broker::Broker;
-use crate::protocol::{RequestHeader, Shape};
+use crate::log::PartitionLog;
+use crate::protocol::{ErrorCode, RequestHeader, Shape};
 
 /// A future that can be stored and sent.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -107,7 +124,25 @@ pub(crate) struct ApiTable {
 impl ApiTable {
     /// The one place where APIs are registered.
     pub(crate) fn new() -> Self {
-        let entries = [ApiEntry::of::<api_versions::ApiVersions>()];
+        let entries = [
+            ApiEntry::of::<api_versions::ApiVersions>(),
+            ApiEntry::of::<alter_configs::AlterConfigs>(),
+            ApiEntry::of::<create_partitions::CreatePartitions>(),
+            ApiEntry::of::<create_topics::CreateTopics>(),
+            ApiEntry::of::<delete_records::DeleteRecords>(),
+            ApiEntry::of::<delete_topics::DeleteTopics>(),
+            ApiEntry::of::<describe_cluster::DescribeCluster>(),
+            ApiEntry::of::<describe_configs::DescribeConfigs>(),
+            ApiEntry::of::<describe_log_dirs::DescribeLogDirs>(),
+            ApiEntry::of::<describe_topic_partitions::DescribeTopicPartitions>(),
+            ApiEntry::of::<fetch::Fetch>(),
+            ApiEntry::of::<incremental_alter_configs::IncrementalAlterConfigs>(),
+            ApiEntry::of::<init_producer_id::InitProducerId>(),
+            ApiEntry::of::<list_offsets::ListOffsets>(),
+            ApiEntry::of::<metadata::Metadata>(),
+            ApiEntry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
+            ApiEntry::of::<produce::Produce>(),
+        ];
         ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
     }
 
@@ -221,6 +256,32 @@ fn encode<R: Encodable + HeaderVersion>(
         .map_err(|error| unanswerable(error.to_string()))?;
     debug_assert_eq!(frame.len(), size + 4, "computed and encoded size of api key {key} version {version}");
     Ok(frame.freeze())
+}
+
+/// Runs work that may block on a thread for it.
+///
+/// # Errors
+/// An error code for the client if the work panicked.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ErrorCode> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "blocking work panicked");
+        ErrorCode::UnknownServerError
+    })
+}
+
+/// Compares the leader epoch that a client knows with the log's; -1 stands for none.
+///
+/// # Errors
+/// The error code for the client, which then asks for new metadata.
+pub(crate) fn check_leader_epoch(log: &PartitionLog, known: i32) -> Result<(), ErrorCode> {
+    match known.cmp(&log.leader_epoch()) {
+        _ if known == -1 => Ok(()),
+        std::cmp::Ordering::Less => Err(ErrorCode::FencedLeaderEpoch),
+        std::cmp::Ordering::Greater => Err(ErrorCode::UnknownLeaderEpoch),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
 }
 
 #[cfg(test)]

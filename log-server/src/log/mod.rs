@@ -1,0 +1,30 @@
+//! Partition logs on disk, in Apache Kafka's layout.
+//!
+//! A partition is a directory `<topic>-<partition>` of segments. A segment is named by its first offset and has
+//! a `.log` of batches, a sparse `.index` from offsets to positions, a `.timeindex` from timestamps to offsets,
+//! a `.txnindex` of aborted transactions if there are any, and a `.snapshot` of the producers as they were
+//! before it. Appends go through one [`PartitionLog`] each; one [`Syncer`] forces all of them to the disk.
+
+mod checkpoint;
+mod index;
+mod leader_epochs;
+mod partition_log;
+mod producer_snapshot;
+mod producer_state;
+mod read;
+mod recovery;
+mod retention;
+mod scan;
+mod segment;
+mod syncer;
+mod txn_index;
+
+pub(crate) use checkpoint::{OffsetCheckpoint, write_file_atomically};
+pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, Watermarks, now_ms};
+pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
+pub(crate) use recovery::OpenMode;
+pub(crate) use syncer::Syncer;
+pub(crate) use txn_index::AbortedTransaction;
+
+#[cfg(test)]
+mod tests;
