@@ -97,7 +97,7 @@ pub struct TaskAssignment {
     pub active: Vec<AssignedTask>,
     /// Tasks whose state to keep up to date.
     pub standby: Vec<AssignedTask>,
-    /// Tasks whose state to build up; [`request_rejoin`](`MembershipHandle::request_rejoin`) when it is recent enough.
+    /// Tasks whose state to build up; [`request_rejoin`](super::MembershipHandle::request_rejoin) when it is recent enough.
     pub warm_up: Vec<AssignedTask>,
     /// Active tasks that are new to this member.
     pub added: Vec<TaskId>,

@@ -48,7 +48,8 @@ impl Membership {
             metadata,
             progress: progress.clone(),
         };
-        let shell = Shell::new(config, client, planner, command_receiver, event_sender, metadata_sender, progress);
+        let channels = (command_receiver, event_sender);
+        let shell = Shell::new(config, client, planner, channels, metadata_sender, progress);
         tokio::spawn(shell.run());
         Self { handle, events }
     }
@@ -72,7 +73,12 @@ impl MembershipHandle {
     pub async fn commit_offsets(&self, offsets: Vec<OffsetToCommit>) -> Result<(), CommitError> {
         let (answer, answered) = oneshot::channel();
         let left = || CommitError::Left { group: self.group_id.to_string() };
-        let command = Command::Commit(Commit::new(offsets, answer));
+        let command = Command::Commit(Commit::new(
+            offsets,
+            self.metadata.borrow().losses,
+            self.client.config().api_timeout,
+            answer,
+        ));
         self.commands.send(command).await.map_err(|_| left())?;
         answered.await.map_err(|_| left())?
     }
@@ -155,15 +161,18 @@ pub struct GroupMetadata {
     pub member_id: String,
     /// `group.instance.id`.
     pub instance_id: Option<String>,
+    /// How often all tasks were lost so far: a commit asked for before a loss is refused after it.
+    pub(super) losses: u64,
 }
 
 impl GroupMetadata {
-    fn of(config: &MembershipConfig) -> Self {
+    pub(super) fn of(config: &MembershipConfig) -> Self {
         Self {
             group_id: config.group_id.clone(),
             generation: -1,
             member_id: String::new(),
             instance_id: config.instance_id.clone(),
+            losses: 0,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! go on throughout.
 //!
 //! Inside there are two layers. `GroupMember` is a state machine without clock or socket: answers and commands go in,
-//! requests and events come out. `Membership` is the tokio task around it that owns the coordinator's connection.
+//! requests and events come out. [`Membership`] is the tokio task around it that owns the coordinator's connection.
 //!
 //! The life of a rebalance, as the runtime sees it:
 //! 1. [`MembershipEvent::PreparingRebalance`]: commit what is processed, then drop the token; JoinGroup follows. Processing goes on.
@@ -14,14 +14,24 @@
 //!
 //! Commits asked for between 1 and 3 wait until the new generation is known.
 
+mod codec;
+mod commit;
 mod config;
 mod error;
 mod event;
+mod group_member;
+mod handle;
 mod leader;
+mod planning;
+mod progress;
+mod requests;
+mod shell;
 
 pub use config::MembershipConfig;
 pub use error::{CommitError, MembershipError};
 pub use event::{
     AssignedTask, AssignmentFault, CurrentTasks, FaultKind, LostCause, MembershipEvent, Pause, TaskAssignment,
 };
+pub use handle::{GroupMetadata, Membership, MembershipHandle, OffsetToCommit};
 pub use leader::{GroupPlan, GroupPlanner, MemberSummary, PlanError, PlannedTask};
+pub use progress::Progress;

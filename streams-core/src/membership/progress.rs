@@ -52,9 +52,10 @@ impl ProgressBoard {
         signs.min().map(|ms| self.clock + Duration::from_millis(ms))
     }
 
-    /// Notes until when the session lasts; a time in the past ends it.
-    pub(super) fn confirm_session(&self, until: Instant) {
-        self.session_until_ms.store(millis(until.saturating_duration_since(self.clock)), Ordering::Release);
+    /// Notes until when the session lasts, `None` if there is none.
+    pub(super) fn confirm_session(&self, until: Option<Instant>) {
+        let until = until.map_or(0, |until| millis(until.saturating_duration_since(self.clock)));
+        self.session_until_ms.store(until, Ordering::Release);
     }
 
     pub(super) fn session_is_alive(&self) -> bool {
