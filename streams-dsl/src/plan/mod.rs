@@ -1,0 +1,84 @@
+//! The logical plan: what the fluent calls asked for, before it becomes a [`Topology`](streams_core::topology::Topology).
+//!
+//! Names are resolved last, for `.named(..)` comes behind the operator that it names. One counter numbers everything,
+//! exactly as Kafka Streams does: a number is taken when an operator is added, named or not, so that naming one operator
+//! never renames another.
+
+mod lower;
+mod name;
+mod node;
+mod place;
+
+pub(crate) use lower::Lowering;
+pub(crate) use name::{Name, Names, OperatorId};
+pub(crate) use node::{NodeId, NodeTag, PlanNode, RepartitionName, RepartitionNodes};
+pub(crate) use place::Place;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use streams_core::state::StoreBuilder;
+use streams_core::topology::TopologyFault;
+
+/// The plan as handles share it.
+pub(crate) type PlanRef = Rc<RefCell<Plan>>;
+
+/// Everything that was asked for so far.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    next_number: u32,
+    names: Names,
+    nodes: Vec<PlanNode>,
+    stores: Vec<Arc<dyn StoreBuilder>>,
+    faults: Vec<TopologyFault>,
+}
+
+impl Plan {
+    /// A generated name, `PREFIX` and the next number; the number is taken even where the name is not used.
+    pub(crate) fn generate(&mut self, prefix: &str) -> String {
+        let number = self.next_number;
+        self.next_number += 1;
+        format!("{prefix}{number:010}")
+    }
+
+    /// A generated store name, as Kafka's `newStoreName`.
+    pub(crate) fn generate_store(&mut self, prefix: &str) -> String {
+        let number = self.next_number;
+        self.next_number += 1;
+        format!("{prefix}STATE-STORE-{number:010}")
+    }
+
+    /// A new operator, to be named by `.named(..)`.
+    pub(crate) fn operator(&mut self) -> OperatorId {
+        self.names.operator()
+    }
+
+    /// Names an operator.
+    pub(crate) fn set_name(&mut self, operator: OperatorId, name: String) {
+        if let Err(fault) = self.names.set(operator, name) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// The names given so far.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Adds a node behind its parents.
+    pub(crate) fn add(&mut self, node: PlanNode) -> NodeId {
+        self.nodes.push(node);
+        NodeId((self.nodes.len() - 1) as u32)
+    }
+
+    /// Adds a store that no operator of the DSL owns.
+    pub(crate) fn add_store(&mut self, store: Arc<dyn StoreBuilder>) {
+        self.stores.push(store);
+    }
+
+    /// Notes a fault, to be listed at `build()`.
+    pub(crate) fn fault(&mut self, message: impl Into<String>) {
+        self.faults.push(TopologyFault::Other(message.into()));
+    }
+}

@@ -1,0 +1,72 @@
+//! Where a handle stands in the plan.
+
+use std::rc::Rc;
+
+use super::name::{Name, OperatorId};
+use super::node::{NodeId, NodeTag, PlanNode};
+use super::{Lowering, PlanRef};
+
+/// Where a handle stands: its plan, the node that it continues, the operator that `.named(..)` names, and the sources
+/// whose partitions it shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) plan: PlanRef,
+    pub(crate) node: NodeId,
+    pub(crate) operator: OperatorId,
+    pub(crate) sources: Rc<[NodeId]>,
+}
+
+impl Place {
+    /// Adds one node behind this place, with a generated name of this prefix.
+    pub(crate) fn then(&self, prefix: &str, lower: impl Fn(&mut Lowering<'_>) + 'static) -> Place {
+        let (operator, name) = self.generate(prefix);
+        self.append(operator, name, NodeTag::Plain, lower)
+    }
+
+    /// A new operator and its generated name.
+    pub(crate) fn generate(&self, prefix: &str) -> (OperatorId, Name) {
+        let mut plan = self.plan.borrow_mut();
+        let operator = plan.operator();
+        let generated = plan.generate(prefix);
+        (operator, Name::new(operator, generated))
+    }
+
+    /// Adds one node behind this place.
+    pub(crate) fn append(
+        &self,
+        operator: OperatorId,
+        name: Name,
+        tag: NodeTag,
+        lower: impl Fn(&mut Lowering<'_>) + 'static,
+    ) -> Place {
+        let node = self.plan.borrow_mut().add(PlanNode::new(name, [self.node], lower).tagged(tag));
+        Place { plan: Rc::clone(&self.plan), node, operator, sources: Rc::clone(&self.sources) }
+    }
+
+    /// The sources of both places together; a fault where they belong to two builders.
+    pub(crate) fn sources_with(&self, other: &Place) -> Rc<[NodeId]> {
+        if !Rc::ptr_eq(&self.plan, &other.plan) {
+            let fault = "streams and tables of two builders meet: make both with one `StreamsBuilder`";
+            self.plan.borrow_mut().fault(fault);
+            return Rc::clone(&self.sources);
+        }
+        let mut sources = self.sources.to_vec();
+        sources.extend(other.sources.iter().filter(|source| !self.sources.contains(source)));
+        sources.into()
+    }
+
+    /// Whether both belong to one builder.
+    pub(crate) fn shares_plan(&self, other: &Place) -> bool {
+        Rc::ptr_eq(&self.plan, &other.plan)
+    }
+
+    /// Names the operator.
+    pub(crate) fn set_name(&self, name: impl Into<String>) {
+        self.plan.borrow_mut().set_name(self.operator, name.into());
+    }
+
+    /// Notes a fault, to be listed at `build()`.
+    pub(crate) fn fault(&self, message: impl Into<String>) {
+        self.plan.borrow_mut().fault(message);
+    }
+}

@@ -1,0 +1,16 @@
+//! What most programs need: `use streams_dsl::prelude::*`.
+
+pub use std::time::Duration;
+
+pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
+pub use crate::{
+    Branched, BranchedKStream, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped, Joined,
+    KStream, Materialized, Produced, Repartitioned, Sink, StreamsBuilder, TopologyConfig,
+};
+pub use streams_core::processor::{
+    InitContext, Processor, ProcessorContext, ProcessorError, PunctuationId, PunctuationType, StoreHandle,
+    TimestampExtractor,
+};
+pub use streams_core::record::{Header, Headers, Record};
+pub use streams_core::time::Timestamp;
+pub use streams_core::topology::{OffsetReset, Topology, TopologyError};
