@@ -131,6 +131,14 @@ impl<S: StateStore> Builder<S> {
         Arc::new(self)
     }
 
+    /// Makes the store itself, for tests and tools that use it without a topology.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn open(&self, database: Arc<dyn TaskDatabase>) -> Result<S, StoreError> {
+        (self.make)(&self.settings, database)
+    }
+
     pub(crate) fn settings_mut(&mut self) -> &mut StoreSettings {
         &mut self.settings
     }
@@ -154,7 +162,7 @@ impl<S: StateStore> StoreBuilder for Builder<S> {
     }
 
     fn build(&self, database: Arc<dyn TaskDatabase>) -> Result<Box<dyn StateStore>, StoreError> {
-        Ok(Box::new((self.make)(&self.settings, database)?))
+        Ok(Box::new(self.open(database)?))
     }
 }
 

@@ -7,6 +7,8 @@
 mod backend;
 mod builder;
 mod change;
+#[cfg(test)]
+mod commit_cycle;
 mod key_value;
 mod layers;
 mod stores;

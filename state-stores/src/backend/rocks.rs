@@ -70,7 +70,9 @@ impl RocksDb {
         let families = names.iter().map(|name| ColumnFamilyDescriptor::new(name, options.clone()));
         let db = Db::open_cf_descriptors(options, dir, families).map_err(|error| store_error(dir, error))?;
         let mut keyspaces = Keyspaces::default();
-        names.into_iter().for_each(|name| drop(keyspaces.add(name)));
+        for name in names {
+            keyspaces.add(name);
+        }
         let options = options.clone();
         Ok(RocksDatabase { db, options, path: dir.to_owned(), keyspaces: RwLock::new(keyspaces) })
     }

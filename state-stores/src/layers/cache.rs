@@ -123,10 +123,6 @@ impl<T: Clone> Cache<T> {
         entry.value.as_ref()
     }
 
-    pub(crate) fn entry(&self, place: u32) -> &Entry<T> {
-        &self.entries[place as usize]
-    }
-
     pub(crate) fn entry_mut(&mut self, place: u32) -> &mut Entry<T> {
         &mut self.entries[place as usize]
     }

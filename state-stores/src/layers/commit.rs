@@ -36,13 +36,13 @@ impl<T: Clone> Layers<T> {
         }
         std::mem::swap(&mut self.pending, &mut self.sealed);
         self.epoch_sealed = true;
+        if let Place::Segments(segments) = &mut self.place {
+            segments.seal();
+        }
         Ok(())
     }
 
     pub(crate) fn stage(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
-        if self.sealed.is_empty() {
-            return Ok(());
-        }
         stage_layer(&self.sealed, &mut self.place, &*self.database, batch)
     }
 
@@ -105,6 +105,9 @@ impl<T: Clone> Layers<T> {
             }
         }
         self.value_bytes = local;
+        if let Place::Segments(segments) = &mut self.place {
+            segments.seal();
+        }
         match restored {
             Some((layer, _)) => stage_layer(&layer, &mut self.place, &*self.database, batch),
             None => Ok(()),
@@ -148,7 +151,7 @@ fn stage_layer(
     };
     for (key, value) in layer.iter() {
         let number = segment_of(key);
-        if segments.is_live(number) {
+        if segments.was_live(number) {
             let keyspace = segments.make_keyspace(number, database)?;
             put(batch, keyspace, &key[SEGMENT_LEN..], value);
         }

@@ -12,9 +12,6 @@ mod segments;
 mod state_store;
 mod write_layer;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;

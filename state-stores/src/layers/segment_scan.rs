@@ -31,10 +31,6 @@ impl<'a, T: Clone> SegmentScan<'a, T> {
         }
         SegmentScan { layers, numbers: numbers.into_iter(), lower, upper, direction, current: None }
     }
-
-    pub(crate) fn store(&self) -> &'a str {
-        self.layers.name()
-    }
 }
 
 impl<T: Clone> Iterator for SegmentScan<'_, T> {

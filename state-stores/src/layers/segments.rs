@@ -23,6 +23,10 @@ pub(crate) struct Segments {
     /// Counts the entries of stores that keep duplicates.
     pub(crate) sequence: i32,
     clock: KeyspaceId,
+    /// Clock and sequence as of the sealed epoch: the later ones may yet be given up.
+    sealed: (i64, i32),
+    /// What the last batch said about clock and sequence.
+    staged: (i64, i32),
     /// Segments that hold something in some layer; those that the database has, with their keyspace.
     live: BTreeMap<i64, Option<KeyspaceId>>,
     /// The segment noted last: mostly the next one to be noted as well.
@@ -46,6 +50,8 @@ impl Segments {
             observed_ms: -1,
             sequence: 0,
             clock: database.keyspace(store)?,
+            sealed: (-1, 0),
+            staged: (-1, 0),
             live: BTreeMap::new(),
             touched: None,
         };
@@ -57,6 +63,8 @@ impl Segments {
             segments.observed_ms = i64::from_be_bytes(observed.try_into().unwrap_or_default());
             segments.sequence = i32::from_be_bytes(sequence.try_into().unwrap_or_default());
         }
+        segments.seal();
+        segments.staged = segments.sealed;
         for name in database.keyspaces() {
             let start = name.strip_prefix(&**store).and_then(|rest| rest.strip_prefix(':'));
             if let Some(start) = start.and_then(|start| start.parse::<i64>().ok()) {
@@ -65,11 +73,6 @@ impl Segments {
             }
         }
         Ok(segments)
-    }
-
-    /// The largest time seen, in ms; -1 before the first.
-    pub(crate) fn observed_ms(&self) -> i64 {
-        self.observed_ms
     }
 
     pub(crate) fn observe(&mut self, time_ms: i64) {
@@ -93,11 +96,21 @@ impl Segments {
 
     /// Whether a segment is not dropped yet and may be written.
     pub(crate) fn is_live(&self, number: i64) -> bool {
-        number >= self.oldest_live()
+        number >= self.oldest_live(self.observed_ms)
     }
 
-    fn oldest_live(&self) -> i64 {
-        self.number(self.observed_ms.saturating_sub(self.retention_ms))
+    /// Whether a segment was live when the epoch was sealed.
+    pub(crate) fn was_live(&self, number: i64) -> bool {
+        number >= self.oldest_live(self.sealed.0)
+    }
+
+    fn oldest_live(&self, clock_ms: i64) -> i64 {
+        self.number(clock_ms.saturating_sub(self.retention_ms))
+    }
+
+    /// Notes the clock of the epoch that is sealed.
+    pub(crate) fn seal(&mut self) {
+        self.sealed = (self.observed_ms, self.sequence);
     }
 
     /// Notes that a segment holds something.
@@ -135,17 +148,21 @@ impl Segments {
         Ok(keyspace)
     }
 
-    /// Writes the clock.
-    pub(crate) fn stage_clock(&self, batch: &mut WriteBatch) {
+    /// Writes the sealed epoch's clock, if it has moved.
+    pub(crate) fn stage_clock(&mut self, batch: &mut WriteBatch) {
+        if self.staged == self.sealed {
+            return;
+        }
+        self.staged = self.sealed;
         let mut clock = [0; 12];
-        clock[..8].copy_from_slice(&self.observed_ms.to_be_bytes());
-        clock[8..].copy_from_slice(&self.sequence.to_be_bytes());
+        clock[..8].copy_from_slice(&self.sealed.0.to_be_bytes());
+        clock[8..].copy_from_slice(&self.sealed.1.to_be_bytes());
         batch.put(self.clock, CLOCK_KEY, &clock);
     }
 
-    /// Drops the segments that are too old.
+    /// Drops the segments that are too old by the sealed epoch's clock.
     pub(crate) fn drop_expired(&mut self, database: &dyn TaskDatabase) -> Result<(), StoreError> {
-        let oldest = self.oldest_live();
+        let oldest = self.oldest_live(self.sealed.0);
         self.touched = None;
         while let Some((&number, keyspace)) = self.live.first_key_value() {
             if number >= oldest {

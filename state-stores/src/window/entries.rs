@@ -146,7 +146,9 @@ pub(crate) fn by_time<'a, T: 'a>(
     direction: Direction,
 ) -> Result<RawEntries<'a, T>, StoreError> {
     let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by(|(a, _), (b, _)| (key_schema::start_of(a), a).cmp(&(key_schema::start_of(b), b)));
+    let place = |bytes: &[u8]| key_schema::split(bytes).map(|(key, start)| (start, key.to_vec()));
+    // A stable sort: duplicates of one key and time stay in the order of their sequence numbers.
+    entries.sort_by_cached_key(|(bytes, _)| place(bytes));
     if direction == Direction::Backward {
         entries.reverse();
     }
