@@ -204,13 +204,7 @@ impl Shared {
     /// # Errors
     /// When there is none, or it is of another type.
     pub fn global_store<S: StateStore>(&self, name: &str) -> Result<GlobalStore<S>, ProcessorError> {
-        let store = self.globals.get(name).ok_or_else(|| no_such_store::<S>(name))?;
-        let fits =
-            (store.lock().unwrap_or_else(PoisonError::into_inner).as_ref() as &dyn std::any::Any).is::<S>();
-        if !fits {
-            return Err(no_such_store::<S>(name));
-        }
-        Ok(GlobalStore { store, kind: PhantomData })
+        GlobalStore::find(&self.globals, name).ok_or_else(|| no_such_store::<S>(name))
     }
 }
 
@@ -245,6 +239,15 @@ pub struct GlobalStore<S> {
 }
 
 impl<S: StateStore> GlobalStore<S> {
+    /// The store of this name, where there is one and it is an `S`.
+    pub fn find(stores: &ReadOnlyStores, name: &str) -> Option<Self> {
+        let store = stores.get(name)?;
+        let locked = store.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = (locked.as_ref() as &dyn std::any::Any).is::<S>();
+        drop(locked);
+        fits.then_some(GlobalStore { store, kind: PhantomData })
+    }
+
     /// Runs `read` on the store.
     pub fn with<R>(&self, read: impl FnOnce(&mut S) -> R) -> R {
         let mut store: MutexGuard<'_, Box<dyn StateStore>> =

@@ -296,6 +296,11 @@ impl<M: FetchedRecord> StreamTask<M> {
         self.graph.shared.stores()
     }
 
+    /// The stores, in the order of the topology.
+    pub fn stores_mut(&mut self) -> &mut [Box<dyn StateStore>] {
+        self.graph.shared.stores_mut()
+    }
+
     /// The store of this name and type.
     pub fn store_mut<S: StateStore>(&mut self, name: &str) -> Option<&mut S> {
         let store = self.graph.shared.stores_mut().iter_mut().find(|store| store.name() == name)?;

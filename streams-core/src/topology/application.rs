@@ -32,6 +32,27 @@ impl ApplicationTopology {
         ApplicationTopology { topology, application_id, sub_topologies, full_names }
     }
 
+    /// The same with all sub-topologies that have tasks put together in one, number 0: what the test driver runs, as
+    /// Kafka's does, for there all topics have one partition and records cross repartition topics within the step.
+    pub fn in_one_task(topology: Arc<Topology>, application_id: impl Into<Arc<str>>) -> Self {
+        let mut application = ApplicationTopology::new(topology, application_id);
+        let (globals, parts): (Vec<_>, Vec<_>) =
+            application.sub_topologies.drain(..).partition(|sub_topology| sub_topology.global.is_some());
+        let mut whole = SubTopology { id: 0, nodes: Vec::new(), stores: Vec::new(), global: None };
+        for part in parts {
+            whole.nodes.extend(part.nodes);
+            whole.stores.extend(part.stores);
+        }
+        // Nodes are declared behind their parents, stores in the order in which they are to be flushed.
+        whole.nodes.sort_unstable();
+        whole.stores.sort_unstable();
+        application.sub_topologies = (0u32..)
+            .zip([whole].into_iter().chain(globals))
+            .map(|(id, part)| SubTopology { id, ..part })
+            .collect();
+        application
+    }
+
     /// The topology.
     pub fn topology(&self) -> &Arc<Topology> {
         &self.topology
