@@ -29,10 +29,12 @@ mod error;
 mod group;
 mod journal;
 mod log;
+mod moment;
 mod protocol;
 mod records;
 mod server;
 mod topics;
+mod txn;
 
 pub use config::{FsyncPolicy, LogServerConfig};
 pub use error::Error;

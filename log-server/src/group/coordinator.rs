@@ -20,9 +20,9 @@ use kafka_protocol::ResponseError;
 use super::classic::{ClassicGroup, HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::config::GroupConfig;
 use super::effects::{Effects, JoinReply, SyncReply, Ticket};
-use super::moment::Moment;
 use super::offsets::GroupOffsets;
 use crate::journal::AppendId;
+use crate::moment::Moment;
 
 use self::commit::InFlight;
 

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::classic::{HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::coordinator::{CommitRequest, FetchedOffset, GroupCoordinator, GroupDescription, GroupListing};
 use super::effects::{Effects, JoinReply, SyncReply, Ticket};
-use super::moment::Moment;
 use crate::journal::{self, Append, AppendId, JournalTopic, ProducerIdentity};
+use crate::moment::Moment;
 
 /// All groups of the server, as the API handlers see them.
 #[derive(Debug)]

@@ -16,6 +16,5 @@ pub(crate) mod coordinator;
 pub(crate) mod driver;
 pub(crate) mod effects;
 pub(crate) mod member;
-pub(crate) mod moment;
 pub(crate) mod offsets;
 pub(crate) mod records;

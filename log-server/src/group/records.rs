@@ -5,7 +5,6 @@
 //! ones are read too. Source: `OffsetCommitKey.json`, `OffsetCommitValue.json`, `GroupMetadataKey.json` and
 //! `GroupMetadataValue.json` of Apache Kafka's group coordinator.
 
-mod fields;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +12,11 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use self::fields::{Fields, put_bytes, put_nullable_string, put_string};
 use super::classic::ClassicGroup;
 use super::member::{Member, Protocol};
-use super::moment::Moment;
 use super::offsets::CommittedOffset;
-
-pub(crate) use self::fields::RecordError;
+use crate::moment::Moment;
+use crate::protocol::fields::{Fields, RecordError, put_bytes, put_nullable_string, put_string};
 
 /// Key version of a committed offset; 0, the version before, has the same layout.
 const OFFSET_KEY: i16 = 1;

@@ -1,5 +1,6 @@
 //! The wire format, as pure functions over bytes: no socket, no clock, no state.
 
+pub(crate) mod fields;
 mod frame;
 mod header;
 mod shape;

@@ -3,7 +3,7 @@
 use kafka_protocol::ResponseError;
 
 use super::{ClassicGroup, GroupState};
-use crate::group::moment::Moment;
+use crate::moment::Moment;
 
 /// A sign of life.
 #[derive(Debug, Clone)]

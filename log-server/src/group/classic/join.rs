@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{ClassicGroup, GroupState};
 use crate::group::effects::{Effects, JoinReply, JoinedMember, SyncReply, Ticket};
 use crate::group::member::{Member, Protocol};
-use crate::group::moment::Moment;
+use crate::moment::Moment;
 
 /// A request to join.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use kafka_protocol::ResponseError;
 
 use super::ClassicGroup;
 use crate::group::effects::Effects;
-use crate::group::moment::Moment;
+use crate::moment::Moment;
 
 /// One member of a LeaveGroup request.
 #[derive(Debug, Clone)]

@@ -33,9 +33,9 @@ use kafka_protocol::ResponseError;
 use super::config::GroupConfig;
 use super::effects::{Effects, SyncReply};
 use super::member::Member;
-use super::moment::Moment;
 use super::records;
 use crate::journal::{Append, Content, Place};
+use crate::moment::Moment;
 
 pub(crate) use commit::Committer;
 pub(crate) use heartbeat::HeartbeatRequest;

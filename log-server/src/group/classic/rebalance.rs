@@ -7,7 +7,7 @@ use kafka_protocol::ResponseError;
 
 use super::{ClassicGroup, Gathering, GroupState};
 use crate::group::effects::{Effects, SyncReply};
-use crate::group::moment::Moment;
+use crate::moment::Moment;
 
 impl ClassicGroup {
     /// Begins a rebalance, or takes the one in progress further.

@@ -5,7 +5,7 @@ use kafka_protocol::ResponseError;
 
 use super::{ClassicGroup, GroupState};
 use crate::group::effects::{Effects, SyncReply, Ticket};
-use crate::group::moment::Moment;
+use crate::moment::Moment;
 
 /// A request for a member's assignment.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use kafka_protocol::ResponseError;
 use super::{Group, GroupCoordinator};
 use crate::group::classic::{ClassicGroup, Committer};
 use crate::group::effects::{Effects, Ticket};
-use crate::group::moment::Moment;
 use crate::group::offsets::PartitionOffset;
 use crate::group::records;
 use crate::journal::{Append, AppendId, Content, JournalRecord, Place, ProducerIdentity};
+use crate::moment::Moment;
 
 /// A request to commit offsets.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use super::{Group, GroupCoordinator};
 use crate::group::classic::GroupState;
 use crate::group::effects::Effects;
-use crate::group::moment::Moment;
 use crate::group::offsets::CommittedOffset;
+use crate::moment::Moment;
 
 impl GroupCoordinator {
     /// Writes tombstones for what has expired.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::GroupCoordinator;
 use crate::group::classic::ClassicGroup;
-use crate::group::moment::Moment;
 use crate::group::offsets::PartitionOffset;
-use crate::group::records::{self, Key, RecordError};
+use crate::group::records::{self, Key};
+use crate::moment::Moment;
+use crate::protocol::fields::RecordError;
 
 impl GroupCoordinator {
     /// Takes over one record of the log; `producer_id` is set when it is part of a transaction.

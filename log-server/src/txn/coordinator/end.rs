@@ -1,0 +1,95 @@
+//! How transactions end: by EndTxn, or because their time is up.
+
+use super::{Effects, Markers, Step, Ticket, TxnCoordinator};
+use crate::journal::{Append, Content, Place, ProducerIdentity};
+use crate::moment::Moment;
+use crate::protocol::ErrorCode;
+use crate::txn::records;
+use crate::txn::transaction::TransactionState;
+
+impl TxnCoordinator {
+    /// Commits or aborts. Asked again for the outcome it had, a transaction answers with success.
+    ///
+    /// # Errors
+    /// As from [`TxnCoordinator::current_of`]; INVALID_TXN_STATE when there is no transaction, or it ended otherwise.
+    pub(super) fn end(
+        &mut self,
+        id: &str,
+        producer: ProducerIdentity,
+        is_commit: bool,
+        ticket: Ticket,
+        now: Moment,
+        out: &mut Effects,
+    ) -> Result<(), ErrorCode> {
+        let current = self.current_of(id, producer)?;
+        if current.state == TransactionState::Ongoing {
+            let decided = current.prepared(is_commit, false, now.wall_ms);
+            self.begin_step(id, decided, Some(ticket), out);
+            return Ok(());
+        }
+        if current.state.completed() == Some(is_commit) {
+            out.replies.push((ticket, Ok(current.producer)));
+            return Ok(());
+        }
+        Err(ErrorCode::InvalidTxnState)
+    }
+
+    /// The decision is in the log: has the markers written.
+    pub(super) fn mark(&mut self, id: &str, ticket: Option<Ticket>, out: &mut Effects) {
+        let step = self.name_step(id);
+        let Some(entry) = self.ids.get_mut(id) else { return };
+        let Some(is_commit) = entry.current.state.prepared() else { return };
+        let next = entry.current.completed(entry.current.updated_ms);
+        out.markers.push(Markers {
+            step,
+            transactional_id: id.to_owned(),
+            producer: entry.current.producer,
+            is_commit,
+            partitions: entry.current.partitions.clone(),
+        });
+        entry.step = Some(Step { id: step, next, ticket, is_marking: true });
+    }
+
+    /// An id's deadline has come: its transaction took too long, or its markers are to be tried again.
+    pub(super) fn on_deadline(&mut self, id: &str, now: Moment, out: &mut Effects) {
+        let Some(entry) = self.ids.get_mut(id) else { return };
+        entry.deadline = None;
+        match &entry.step {
+            Some(step) if step.is_marking => {
+                let ticket = entry.step.take().and_then(|step| step.ticket);
+                self.mark(id, ticket, out);
+            }
+            // A step is on its way to the log: it may well be the end of the transaction.
+            Some(_) => self.set_deadline(id, Some(now.after(self.config.marker_retry))),
+            None if entry.current.state == TransactionState::Ongoing => {
+                tracing::info!(id, "transaction timed out and is aborted");
+                let aborted = entry.current.prepared(false, true, now.wall_ms);
+                self.begin_step(id, aborted, None, out);
+                // Should its record fail, it is tried again.
+                self.set_deadline(id, Some(now.after(self.config.marker_retry)));
+            }
+            None => {}
+        }
+    }
+
+    /// Forgets ids that nobody has used for long.
+    pub(super) fn expire_ids(&mut self, now: Moment, out: &mut Effects) {
+        let retention_ms = i64::try_from(self.config.id_retention.as_millis()).unwrap_or(i64::MAX);
+        let before_ms = now.wall_ms.saturating_sub(retention_ms);
+        let expired: Vec<String> = self
+            .ids
+            .iter()
+            .filter(|(_, entry)| entry.step.is_none() && entry.current.state != TransactionState::Ongoing)
+            .filter(|(_, entry)| entry.current.updated_ms <= before_ms)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in expired {
+            tracing::info!(id, "transactional id expired");
+            if let Some(entry) = self.ids.remove(&id) {
+                self.producers.remove(&entry.current.producer.id);
+            }
+            let content = Content::Records(vec![(records::key(&id), None)]);
+            out.appends.push(Append { place: Place::Of(id), producer: None, content, then: None });
+        }
+    }
+}

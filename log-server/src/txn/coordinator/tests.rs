@@ -1,0 +1,405 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A coordinator with its log, and the markers that it has asked for.
+struct Bench {
+    coordinator: TxnCoordinator,
+    now: Moment,
+    tickets: Ticket,
+    fresh_id: i64,
+    log: Vec<Append>,
+    appends: Vec<Append>,
+    markers: Vec<Markers>,
+    answered: BTreeMap<Ticket, Result<ProducerIdentity, ErrorCode>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Moment { ticks: Duration::ZERO, wall_ms: 1_700_000_000_000 };
+        Self {
+            coordinator: TxnCoordinator::new(TxnConfig::default(), now),
+            now,
+            tickets: 0,
+            fresh_id: 1000,
+            log: Vec::new(),
+            appends: Vec::new(),
+            markers: Vec::new(),
+            answered: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, effects: Effects) {
+        for (ticket, reply) in effects.replies {
+            assert_eq!(self.answered.insert(ticket, reply), None, "each request is answered once");
+        }
+        self.appends.extend(effects.appends);
+        self.markers.extend(effects.markers);
+    }
+
+    fn ask(&mut self, request: Request) -> Ticket {
+        self.tickets += 1;
+        let effects = self.coordinator.handle("x", request, self.tickets, self.now);
+        self.take(effects);
+        self.tickets
+    }
+
+    fn init(&mut self, expected: Option<ProducerIdentity>) -> Ticket {
+        self.fresh_id += 1;
+        self.ask(Request::Init { timeout: TIMEOUT, expected, fresh_id: self.fresh_id })
+    }
+
+    fn add(&mut self, producer: ProducerIdentity, partition: i32) -> Ticket {
+        self.ask(Request::Add { producer, partitions: vec![("t".to_owned(), partition)] })
+    }
+
+    fn end(&mut self, producer: ProducerIdentity, is_commit: bool) -> Ticket {
+        self.ask(Request::End { producer, is_commit })
+    }
+
+    /// Ends the appends under way; true if there were any.
+    fn write(&mut self, outcome: Result<(), ErrorCode>) -> bool {
+        let appends = std::mem::take(&mut self.appends);
+        let any = !appends.is_empty();
+        for append in appends {
+            if outcome.is_ok() {
+                self.log.push(append.clone());
+            }
+            if let Some(step) = append.then {
+                let effects = self.coordinator.appended(step, outcome, self.now);
+                self.take(effects);
+            }
+        }
+        any
+    }
+
+    /// Ends the markers under way; true if there were any.
+    fn mark(&mut self, outcome: Result<(), ErrorCode>) -> bool {
+        let markers = std::mem::take(&mut self.markers);
+        let any = !markers.is_empty();
+        for markers in markers {
+            let effects = self.coordinator.marked(markers.step, outcome, self.now);
+            self.take(effects);
+        }
+        any
+    }
+
+    fn settle(&mut self) {
+        while self.write(Ok(())) | self.mark(Ok(())) {}
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.ticks += time;
+        self.now.wall_ms += i64::try_from(time.as_millis()).unwrap();
+        let effects = self.coordinator.on_timeout(self.now);
+        self.take(effects);
+        assert!(self.coordinator.next_deadline() > self.now.ticks, "what was due has been done");
+    }
+
+    fn producer(&mut self) -> ProducerIdentity {
+        let ticket = self.init(None);
+        self.settle();
+        self.answered[&ticket].unwrap()
+    }
+
+    fn restart(&mut self) {
+        self.coordinator = TxnCoordinator::new(TxnConfig::default(), self.now);
+        self.appends.clear();
+        self.markers.clear();
+        for append in &self.log {
+            let Content::Records(records) = &append.content else { unreachable!("records only") };
+            for (key, value) in records {
+                self.coordinator.restore_record(key, value.as_deref()).unwrap();
+            }
+        }
+        let effects = self.coordinator.restored(self.now);
+        self.take(effects);
+    }
+
+    fn current(&self) -> &Transaction {
+        &self.coordinator.ids["x"].current
+    }
+}
+
+#[test]
+fn transaction_is_answered_when_its_markers_are_written() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    let added = bench.add(producer, 0);
+    assert!(!bench.coordinator.is_participant(producer, "t", 0), "not before the log knows");
+    bench.write(Ok(()));
+    assert_eq!(bench.answered[&added], Ok(producer));
+    assert!(bench.coordinator.is_participant(producer, "t", 0));
+    assert!(!bench.coordinator.is_participant(producer, "t", 1));
+    let ended = bench.end(producer, true);
+    assert!(!bench.coordinator.is_participant(producer, "t", 0), "nothing may be added to what is decided");
+    bench.write(Ok(()));
+    let markers = bench.markers[0].clone();
+    let partitions: BTreeSet<Participant> = [("t".to_owned(), 0)].into();
+    assert_eq!((markers.producer, markers.is_commit, markers.partitions), (producer, true, partitions));
+    assert_eq!(bench.answered.get(&ended), None);
+    bench.mark(Ok(()));
+    assert_eq!(bench.answered[&ended], Ok(producer));
+    let added = bench.add(producer, 1);
+    bench.write(Ok(()));
+    assert_eq!(bench.answered[&added], Ok(producer), "the next transaction begins without a retry");
+    assert_eq!(bench.current().partitions.len(), 1, "and knows nothing of the former");
+}
+
+#[test]
+fn new_producer_aborts_and_fences_its_predecessor() {
+    let mut bench = Bench::new();
+    let old = bench.producer();
+    bench.add(old, 0);
+    bench.settle();
+    let ticket = bench.init(None);
+    bench.write(Ok(()));
+    assert!(!bench.markers[0].is_commit);
+    bench.settle();
+    let new = bench.answered[&ticket].unwrap();
+    assert_eq!(
+        (new.id, new.epoch),
+        (old.id, old.epoch + 2),
+        "one epoch for the abort, one for the new producer"
+    );
+    let refused = bench.end(old, true);
+    assert_eq!(bench.answered[&refused], Err(ErrorCode::ProducerFenced));
+    let refused = bench.add(ProducerIdentity { id: 1, epoch: 0 }, 0);
+    assert_eq!(bench.answered[&refused], Err(ErrorCode::InvalidProducerIdMapping));
+}
+
+#[test]
+fn epoch_bump_is_answered_again_but_not_to_strangers() {
+    let mut bench = Bench::new();
+    let first = bench.producer();
+    let ticket = bench.init(Some(first));
+    bench.settle();
+    let second = bench.answered[&ticket].unwrap();
+    assert_eq!(second.epoch, first.epoch + 1);
+    let repeated = bench.init(Some(first));
+    assert_eq!(bench.answered[&repeated], Ok(second));
+    let ticket = bench.init(None);
+    bench.settle();
+    assert_eq!(bench.answered[&ticket].unwrap().epoch, second.epoch + 1);
+    let stranger = bench.init(Some(first));
+    assert_eq!(bench.answered[&stranger], Err(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn exhausted_epochs_get_a_new_producer_id() {
+    let mut bench = Bench::new();
+    let first = bench.producer();
+    bench.coordinator.ids.get_mut("x").unwrap().current.producer.epoch = i16::MAX - 1;
+    let ticket = bench.init(None);
+    bench.settle();
+    let next = bench.answered[&ticket].unwrap();
+    assert_ne!(next.id, first.id);
+    assert_eq!(next.epoch, 0);
+    assert_eq!((bench.coordinator.id_of(first.id), bench.coordinator.id_of(next.id)), (None, Some("x")));
+}
+
+#[test]
+fn end_is_answered_again_for_the_same_outcome_only() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    let nothing = bench.end(producer, true);
+    assert_eq!(bench.answered[&nothing], Err(ErrorCode::InvalidTxnState));
+    bench.add(producer, 0);
+    bench.settle();
+    bench.end(producer, true);
+    bench.settle();
+    let (again, other) = (bench.end(producer, true), bench.end(producer, false));
+    assert_eq!(bench.answered[&again], Ok(producer));
+    assert_eq!(bench.answered[&other], Err(ErrorCode::InvalidTxnState));
+}
+
+#[test]
+fn transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    bench.add(producer, 0);
+    bench.settle();
+    bench.pass(TIMEOUT / 2);
+    bench.add(producer, 1);
+    bench.settle();
+    bench.pass(TIMEOUT / 2);
+    bench.write(Ok(()));
+    assert_eq!(bench.markers.len(), 1, "a partition that joins later does not prolong it");
+    assert_eq!(bench.markers[0].producer.epoch, producer.epoch + 1);
+    bench.settle();
+    let refused = bench.end(producer, true);
+    assert_eq!(bench.answered[&refused], Err(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn decided_transaction_is_ended_after_a_restart() {
+    for is_commit in [true, false] {
+        let mut bench = Bench::new();
+        let producer = bench.producer();
+        bench.add(producer, 0);
+        bench.settle();
+        bench.end(producer, is_commit);
+        bench.write(Ok(()));
+        bench.restart();
+        assert_eq!((bench.markers[0].is_commit, bench.markers[0].partitions.len()), (is_commit, 1));
+        bench.settle();
+        assert_eq!(bench.current().state.completed(), Some(is_commit));
+    }
+}
+
+#[test]
+fn open_transaction_keeps_what_is_left_of_its_time_over_a_restart() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    bench.add(producer, 0);
+    bench.settle();
+    bench.pass(TIMEOUT / 2);
+    bench.restart();
+    assert!(bench.coordinator.is_participant(producer, "t", 0));
+    bench.pass(TIMEOUT / 2);
+    bench.settle();
+    assert_eq!(bench.current().state, TransactionState::CompleteAbort);
+}
+
+#[test]
+fn markers_that_fail_are_written_later() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    bench.add(producer, 0);
+    bench.settle();
+    let ended = bench.end(producer, true);
+    bench.write(Ok(()));
+    bench.mark(Err(ErrorCode::KafkaStorageError));
+    assert_eq!(bench.answered[&ended], Err(ErrorCode::CoordinatorNotAvailable));
+    let again = bench.end(producer, true);
+    bench.pass(Duration::from_secs(1));
+    bench.settle();
+    assert_eq!(bench.answered[&again], Ok(producer));
+}
+
+#[test]
+fn waiting_requests_are_bounded_and_time_outs_checked() {
+    let mut bench = Bench::new();
+    let first = bench.init(None);
+    let tickets: Vec<_> = (0..=TxnConfig::default().max_waiting).map(|_| bench.init(None)).collect();
+    assert_eq!(bench.answered[tickets.last().unwrap()], Err(ErrorCode::ConcurrentTransactions));
+    bench.settle();
+    assert_eq!(bench.answered[&first].unwrap().epoch, 0);
+    let slow = bench.ask(Request::Init {
+        timeout: TxnConfig::default().max_timeout + TIMEOUT,
+        expected: None,
+        fresh_id: 0,
+    });
+    assert_eq!(bench.answered[&slow], Err(ErrorCode::InvalidTransactionTimeout));
+}
+
+#[test]
+fn unused_ids_are_forgotten() {
+    let mut bench = Bench::new();
+    bench.producer();
+    bench.pass(TxnConfig::default().id_retention + Duration::from_secs(1));
+    bench.settle();
+    assert!(bench.coordinator.ids.is_empty());
+    bench.restart();
+    assert!(bench.coordinator.ids.is_empty());
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    Init { keeps_epoch: bool },
+    Add { producer: usize, partition: i32 },
+    End { producer: usize, is_commit: bool },
+    Write { fails: bool },
+    Mark { fails: bool },
+    Pass { seconds: u64 },
+    Restart,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let producer = 0..3_usize;
+    prop_oneof![
+        2 => any::<bool>().prop_map(|keeps_epoch| Action::Init { keeps_epoch }),
+        4 => (producer.clone(), 0..3_i32).prop_map(|(producer, partition)| Action::Add { producer, partition }),
+        3 => (producer, any::<bool>()).prop_map(|(producer, is_commit)| Action::End { producer, is_commit }),
+        6 => proptest::bool::weighted(0.1).prop_map(|fails| Action::Write { fails }),
+        4 => proptest::bool::weighted(0.2).prop_map(|fails| Action::Mark { fails }),
+        1 => (0..90_u64).prop_map(|seconds| Action::Pass { seconds }),
+        1 => Just(Action::Restart),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: one step at a time, epochs only rise, no producer but the newest is served, a decision is
+    /// never turned round, and in the end every request is answered and nothing is left open.
+    #[test]
+    fn every_order_of_events_keeps_transactions_whole(actions in proptest::collection::vec(action(), 1..100)) {
+        let mut bench = Bench::new();
+        let mut producers = vec![bench.producer()];
+        let mut lost = 0;
+        let mut newest = producers[0];
+        for action in actions {
+            let pick = |index: usize| producers[index % producers.len()];
+            match action {
+                Action::Init { keeps_epoch } => {
+                    let expected = keeps_epoch.then_some(newest);
+                    bench.init(expected);
+                }
+                Action::Add { producer, partition } => {
+                    bench.add(pick(producer), partition);
+                }
+                Action::End { producer, is_commit } => {
+                    bench.end(pick(producer), is_commit);
+                }
+                Action::Write { fails } => {
+                    bench.write(if fails { Err(ErrorCode::KafkaStorageError) } else { Ok(()) });
+                }
+                Action::Mark { fails } => {
+                    bench.mark(if fails { Err(ErrorCode::KafkaStorageError) } else { Ok(()) });
+                }
+                Action::Pass { seconds } => bench.pass(Duration::from_secs(seconds)),
+                Action::Restart => {
+                    let decided = bench.current().state.prepared();
+                    bench.restart();
+                    prop_assert!(decided.is_none() || bench.current().state.prepared() == decided);
+                    // Whoever waited has lost its connection.
+                    lost = usize::try_from(bench.tickets).unwrap() - bench.answered.len();
+                }
+            }
+            let current = bench.current().producer;
+            prop_assert!(current.epoch >= newest.epoch, "epochs only rise");
+            newest = current;
+            if !producers.contains(&newest) {
+                producers.push(newest);
+            }
+            for producer in producers.iter().filter(|producer| **producer != newest) {
+                for partition in 0..3 {
+                    prop_assert!(!bench.coordinator.is_participant(*producer, "t", partition), "fenced");
+                }
+            }
+            let entry = &bench.coordinator.ids["x"];
+            prop_assert!(entry.step.is_some() || entry.waiting.is_empty(), "nobody waits for nothing");
+            prop_assert!(entry.step.is_some() || entry.current.state.prepared().is_none(), "decided is under way");
+            let is_open = entry.current.state == TransactionState::Ongoing;
+            prop_assert!(!is_open || entry.step.is_some() || entry.deadline.is_some(), "open ones time out");
+        }
+        for _ in 0..4 {
+            bench.settle();
+            bench.pass(TIMEOUT);
+        }
+        bench.settle();
+        prop_assert_eq!(bench.answered.len() + lost, usize::try_from(bench.tickets).unwrap());
+        prop_assert_ne!(bench.current().state, TransactionState::Ongoing);
+        prop_assert!(bench.coordinator.ids["x"].step.is_none());
+        let before = bench.current().clone();
+        bench.restart();
+        // A lost COMPLETE record only has the markers written again.
+        bench.settle();
+        prop_assert_eq!(bench.current().state, before.state);
+        prop_assert_eq!(bench.current().producer, before.producer);
+    }
+}

@@ -1,0 +1,138 @@
+//! One transactional id: its producer, and the transaction it is in.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::journal::ProducerIdentity;
+
+/// From this epoch on a producer gets a new id instead of the next epoch: the last one is kept for fencing.
+const LAST_EPOCH: i16 = i16::MAX - 1;
+
+/// No producer epoch yet.
+pub(crate) const NO_EPOCH: i16 = -1;
+
+/// Where a transactional id is in its life. The numbers are those of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    /// A producer exists, no transaction does.
+    Empty,
+    /// Partitions have been added.
+    Ongoing,
+    /// The transaction is to be committed; markers are on their way.
+    PrepareCommit,
+    /// The transaction is to be aborted; markers are on their way.
+    PrepareAbort,
+    /// Committed, wholly.
+    CompleteCommit,
+    /// Aborted, wholly.
+    CompleteAbort,
+}
+
+impl TransactionState {
+    /// The state that prepares a commit or an abort.
+    pub(crate) fn prepare(is_commit: bool) -> Self {
+        if is_commit { Self::PrepareCommit } else { Self::PrepareAbort }
+    }
+
+    /// The state after a commit or an abort.
+    pub(crate) fn complete(is_commit: bool) -> Self {
+        if is_commit { Self::CompleteCommit } else { Self::CompleteAbort }
+    }
+
+    /// Whether the outcome is decided and not carried out: true for a commit.
+    pub(crate) fn prepared(self) -> Option<bool> {
+        match self {
+            Self::PrepareCommit => Some(true),
+            Self::PrepareAbort => Some(false),
+            _ => None,
+        }
+    }
+
+    /// How the last transaction ended: true for a commit.
+    pub(crate) fn completed(self) -> Option<bool> {
+        match self {
+            Self::CompleteCommit => Some(true),
+            Self::CompleteAbort => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The name that Apache Kafka's tools show.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Ongoing => "Ongoing",
+            Self::PrepareCommit => "PrepareCommit",
+            Self::PrepareAbort => "PrepareAbort",
+            Self::CompleteCommit => "CompleteCommit",
+            Self::CompleteAbort => "CompleteAbort",
+        }
+    }
+}
+
+/// A partition that takes part in a transaction.
+pub(crate) type Participant = (String, i32);
+
+/// What is known of a transactional id, and what the log says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transaction {
+    /// The producer that may use the id.
+    pub(crate) producer: ProducerIdentity,
+    /// The epoch that the producer named when it got the present one: a repeated request is known by it.
+    pub(crate) previous_epoch: i16,
+    /// How long a transaction may take.
+    pub(crate) timeout: Duration,
+    /// Where it is.
+    pub(crate) state: TransactionState,
+    /// Who takes part.
+    pub(crate) partitions: BTreeSet<Participant>,
+    /// Wall clock of the first partition's joining, -1 without a transaction.
+    pub(crate) started_ms: i64,
+    /// Wall clock of the last change.
+    pub(crate) updated_ms: i64,
+}
+
+impl Transaction {
+    /// An id that no producer has yet, but will get `producer_id`.
+    pub(crate) fn new(producer_id: i64, timeout: Duration, now_ms: i64) -> Self {
+        Self {
+            producer: ProducerIdentity { id: producer_id, epoch: NO_EPOCH },
+            previous_epoch: NO_EPOCH,
+            timeout,
+            state: TransactionState::Empty,
+            partitions: BTreeSet::new(),
+            started_ms: -1,
+            updated_ms: now_ms,
+        }
+    }
+
+    /// True when the producer cannot get another epoch.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.producer.epoch >= LAST_EPOCH
+    }
+
+    /// The same id after a step, at `now_ms`.
+    pub(crate) fn updated(&self, now_ms: i64) -> Self {
+        Self { updated_ms: now_ms, ..self.clone() }
+    }
+
+    /// Decides the outcome. With `fences` the producer loses its epoch, so that whatever it still sends is refused.
+    pub(crate) fn prepared(&self, is_commit: bool, fences: bool, now_ms: i64) -> Self {
+        let mut next = self.updated(now_ms);
+        next.state = TransactionState::prepare(is_commit);
+        if fences {
+            next.producer.epoch = self.producer.epoch.saturating_add(1);
+            next.previous_epoch = NO_EPOCH;
+        }
+        next
+    }
+
+    /// The outcome is carried out.
+    pub(crate) fn completed(&self, now_ms: i64) -> Self {
+        let mut next = self.updated(now_ms);
+        next.state = TransactionState::complete(self.state == TransactionState::PrepareCommit);
+        next.partitions.clear();
+        next.started_ms = -1;
+        next
+    }
+}
