@@ -1,7 +1,6 @@
 //! What all connections of a server share.
 
 mod housekeeping;
-mod internal_topic;
 mod producer_ids;
 
 use std::fs::File;
@@ -15,6 +14,8 @@ use uuid::Uuid;
 use crate::api::ApiTable;
 use crate::config::LogServerConfig;
 use crate::error::Error;
+use crate::group::config::GroupConfig;
+use crate::group::driver::GroupDriver;
 use crate::log::Syncer;
 use crate::topics::TopicRegistry;
 
@@ -29,6 +30,7 @@ pub(crate) struct Broker {
     config: LogServerConfig,
     apis: ApiTable,
     topics: TopicRegistry,
+    groups: Arc<GroupDriver>,
     producer_ids: ProducerIds,
     cluster_id: String,
     syncer: Arc<Syncer>,
@@ -40,7 +42,8 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Opens the data directory and recovers it if need be. Blocks on the disk.
+    /// Opens the data directory and recovers it if need be. Blocks on the disk; starts the coordinators' tasks on
+    /// the present tokio runtime.
     ///
     /// # Errors
     /// [`Error`] if the configuration is not valid, or the directory is locked, unreadable or damaged.
@@ -50,13 +53,17 @@ impl Broker {
         std::fs::create_dir_all(data_dir).map_err(Error::storage("create", data_dir))?;
         let lock = lock_directory(&config)?;
         let syncer = Syncer::start(config.fsync)?;
+        let shutdown = CancellationToken::new();
+        let topics = TopicRegistry::open(&config, Arc::clone(&syncer))?;
+        let groups = GroupDriver::open(&topics, GroupConfig::of(&config), shutdown.clone())?;
         Ok(Arc::new(Broker {
             apis: ApiTable::new(),
-            topics: TopicRegistry::open(&config, Arc::clone(&syncer))?,
+            topics,
+            groups,
             producer_ids: ProducerIds::open(data_dir)?,
             cluster_id: read_or_make_cluster_id(&config)?,
             syncer,
-            shutdown: CancellationToken::new(),
+            shutdown,
             fetch_turns: AtomicUsize::new(0),
             _lock: lock,
             config,
@@ -76,6 +83,11 @@ impl Broker {
     /// All topics and their logs.
     pub(crate) fn topics(&self) -> &TopicRegistry {
         &self.topics
+    }
+
+    /// All groups and their offsets.
+    pub(crate) fn groups(&self) -> &GroupDriver {
+        &self.groups
     }
 
     /// Gives out producer ids.

@@ -4,10 +4,15 @@
 //! decisions. One task writes them; what arrives while a write is on its way to the disk goes into the next one
 //! together.
 
+mod internal_log;
+pub(crate) mod marker;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::protocol::ErrorCode;
+
+pub(crate) use self::internal_log::{InternalLog, Replayed};
 
 /// How many appends one write round takes at most.
 const MAX_APPENDS_PER_ROUND: usize = 1024;

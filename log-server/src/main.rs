@@ -45,7 +45,7 @@ struct Options {
     #[arg(long = "topic-default", value_name = "NAME=VALUE")]
     topic_defaults: Vec<String>,
     /// Milliseconds that a new group waits for further members before its first assignment.
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 50)]
     group_initial_rebalance_delay_ms: u64,
     /// Allow a listen address that is not a loopback one although nobody is authenticated.
     #[arg(long)]

@@ -7,19 +7,31 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
+mod outcome;
 mod produce;
+mod sync_group;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -142,6 +154,17 @@ impl ApiTable {
             ApiEntry::of::<metadata::Metadata>(),
             ApiEntry::of::<offset_for_leader_epoch::OffsetForLeaderEpoch>(),
             ApiEntry::of::<produce::Produce>(),
+            ApiEntry::of::<delete_groups::DeleteGroups>(),
+            ApiEntry::of::<describe_groups::DescribeGroups>(),
+            ApiEntry::of::<find_coordinator::FindCoordinator>(),
+            ApiEntry::of::<heartbeat::Heartbeat>(),
+            ApiEntry::of::<join_group::JoinGroup>(),
+            ApiEntry::of::<leave_group::LeaveGroup>(),
+            ApiEntry::of::<list_groups::ListGroups>(),
+            ApiEntry::of::<offset_commit::OffsetCommit>(),
+            ApiEntry::of::<offset_delete::OffsetDelete>(),
+            ApiEntry::of::<offset_fetch::OffsetFetch>(),
+            ApiEntry::of::<sync_group::SyncGroup>(),
         ];
         ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
     }

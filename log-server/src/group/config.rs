@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use crate::config::LogServerConfig;
+
 /// Settings of the group coordinator; every bound of its memory and of its waits has a name here.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupConfig {
     /// `group.initial.rebalance.delay.ms`: how long the first join of an empty group waits for company.
-    ///
-    /// Apache Kafka waits 3 s, which suits fleets that start over seconds and is felt in every test and demo.
-    /// One node serves few members, mostly started by one command, so a twentieth of a second gathers the
-    /// threads of one process into the first generation and nobody notices it.
     pub(crate) initial_rebalance_delay: Duration,
     /// `group.min.session.timeout.ms`: shorter session time-outs are refused. Apache Kafka asks for 6 s at
     /// least; tests of fail-over want less, and one node bears the heartbeats.
@@ -35,10 +33,17 @@ pub(crate) struct GroupConfig {
     pub(crate) expiry_interval: Duration,
 }
 
+impl GroupConfig {
+    /// The settings of a server.
+    pub(crate) fn of(server: &LogServerConfig) -> Self {
+        Self { initial_rebalance_delay: server.group_initial_rebalance_delay, ..Self::default() }
+    }
+}
+
 impl Default for GroupConfig {
     fn default() -> Self {
         Self {
-            initial_rebalance_delay: Duration::from_millis(50),
+            initial_rebalance_delay: crate::config::GROUP_INITIAL_REBALANCE_DELAY,
             min_session_timeout: Duration::from_millis(500),
             max_session_timeout: Duration::from_secs(30 * 60),
             new_member_join_timeout: Duration::from_secs(5 * 60),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::classic::{HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::coordinator::{CommitRequest, FetchedOffset, GroupCoordinator, GroupDescription, GroupListing};
 use super::effects::{Effects, JoinReply, SyncReply, Ticket};
-use crate::journal::{self, Append, AppendId, JournalTopic, ProducerIdentity};
+use crate::journal::{self, Append, AppendId, InternalLog, JournalTopic, ProducerIdentity};
 use crate::moment::Moment;
 
 /// All groups of the server, as the API handlers see them.
@@ -26,6 +26,8 @@ pub(crate) struct GroupDriver {
     timer: Notify,
     /// When the monotonic clock began.
     started: Instant,
+    /// Where the records go.
+    log: InternalLog,
     /// The task that writes the records, until it has been waited for.
     writing: Mutex<Option<JoinHandle<()>>>,
 }
@@ -48,9 +50,9 @@ struct State {
 impl GroupDriver {
     /// Makes a driver for a coordinator that has been restored, and starts its journal and its timer on the
     /// present runtime; both end with `shutdown`. `started` is when the coordinator's clock began.
-    pub(crate) fn start<T: JournalTopic>(
+    pub(crate) fn start(
         coordinator: GroupCoordinator,
-        topic: T,
+        log: InternalLog,
         started: Instant,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
@@ -69,11 +71,12 @@ impl GroupDriver {
             state: Mutex::new(state),
             timer: Notify::new(),
             started,
+            log: log.clone(),
             writing: Mutex::new(None),
         });
         // Not a strong reference: the journal ends when the driver is gone.
         let confirming = Arc::downgrade(&driver);
-        let writing = tokio::spawn(journal::run(topic, queue, move |ids, outcome| {
+        let writing = tokio::spawn(journal::run(log, queue, move |ids, outcome| {
             if let Some(driver) = confirming.upgrade() {
                 driver.appended(ids, outcome);
             }
@@ -91,12 +94,6 @@ impl GroupDriver {
             // A journal that panicked has nothing more to write.
             let _ = writing.await;
         }
-    }
-
-    /// The present time on both clocks, for a driver whose clock began at `started`.
-    pub(crate) fn moment_since(started: Instant) -> Moment {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment { ticks: started.elapsed(), wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX) }
     }
 
     /// Begins a join; the future ends when the generation does begin.
@@ -249,6 +246,11 @@ impl GroupDriver {
         durable(answer)
     }
 
+    /// The partition of the offsets topic that a group's offsets are in.
+    pub(crate) fn partition_of(&self, group_id: &str) -> i32 {
+        self.log.partition_of(group_id)
+    }
+
     fn appended(&self, ids: &[AppendId], outcome: Result<(), ResponseError>) {
         self.step(|state, now| {
             let mut all = Effects::default();
@@ -279,7 +281,7 @@ impl GroupDriver {
     /// Lets the coordinator take one step and carries out what it wants.
     fn step<R>(&self, take: impl FnOnce(&mut State, Moment) -> (R, Effects)) -> R {
         let mut state = self.lock();
-        let (result, effects) = take(&mut state, Self::moment_since(self.started));
+        let (result, effects) = take(&mut state, Moment::since(self.started));
         for append in effects.appends {
             // Fails only when the server stops: the requests that wait for it are then told so.
             let _ = state.journal.as_ref().map(|journal| journal.send(append));

@@ -17,4 +17,5 @@ pub(crate) mod driver;
 pub(crate) mod effects;
 pub(crate) mod member;
 pub(crate) mod offsets;
+pub(crate) mod open;
 pub(crate) mod records;

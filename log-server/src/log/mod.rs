@@ -21,6 +21,7 @@ mod txn_index;
 
 pub(crate) use checkpoint::{OffsetCheckpoint, write_file_atomically};
 pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, Watermarks, now_ms};
+pub(crate) use producer_state::Marker;
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
 pub(crate) use recovery::OpenMode;
 pub(crate) use syncer::Syncer;

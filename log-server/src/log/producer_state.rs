@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::txn_index::AbortedTransaction;
-use crate::records::{BatchHeader, NO_PRODUCER_ID, next_sequence};
+use crate::records::{BatchHeader, NO_PRODUCER_ID, NO_SEQUENCE, next_sequence};
 
 /// How many batches of a producer are remembered to recognise a repetition: a producer has at most five requests
 /// in flight.
@@ -100,6 +100,10 @@ impl ProducerStates {
         if header.producer_epoch < entry.epoch {
             return Verdict::Fenced;
         }
+        if header.base_sequence == NO_SEQUENCE {
+            // The group coordinator writes on the producer's behalf, and numbers nothing.
+            return Verdict::Append;
+        }
         if header.producer_epoch > entry.epoch {
             return if header.base_sequence == 0 { Verdict::Append } else { Verdict::OutOfOrder };
         }
@@ -121,16 +125,18 @@ impl ProducerStates {
             return;
         }
         let entry = self.entry(header.producer_id, header.producer_epoch);
-        if entry.batches.len() == REMEMBERED_BATCHES {
-            entry.batches.pop_front();
+        if header.base_sequence != NO_SEQUENCE {
+            if entry.batches.len() == REMEMBERED_BATCHES {
+                entry.batches.pop_front();
+            }
+            entry.batches.push_back(SeenBatch {
+                first_sequence: header.base_sequence,
+                last_sequence: header.last_sequence(),
+                last_offset: header.last_offset(),
+                offset_delta: header.last_offset_delta,
+                timestamp: header.max_timestamp,
+            });
         }
-        entry.batches.push_back(SeenBatch {
-            first_sequence: header.base_sequence,
-            last_sequence: header.last_sequence(),
-            last_offset: header.last_offset(),
-            offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
-        });
         entry.last_timestamp = header.max_timestamp;
         if header.is_transactional() && entry.transaction_start.is_none() {
             entry.transaction_start = Some(header.base_offset);
@@ -236,6 +242,16 @@ mod tests {
         assert_eq!(append(&mut states, &batch((1, 2), 1, 1, 1, false)), Verdict::Fenced);
         assert_eq!(append(&mut states, &batch((1, 4), 1, 1, 1, false)), Verdict::OutOfOrder);
         assert_eq!(append(&mut states, &batch((1, 4), 0, 1, 1, false)), Verdict::Append);
+    }
+
+    #[test]
+    fn unnumbered_batches_are_neither_repetitions_nor_gaps() {
+        let mut states = ProducerStates::default();
+        for offset in 0..3 {
+            assert_eq!(append(&mut states, &batch((1, 1), NO_SEQUENCE, 1, offset, true)), Verdict::Append);
+        }
+        assert_eq!(states.first_unstable_offset(), Some(0));
+        assert_eq!(append(&mut states, &batch((1, 0), NO_SEQUENCE, 1, 3, true)), Verdict::Fenced);
     }
 
     #[test]

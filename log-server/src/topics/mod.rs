@@ -1,6 +1,7 @@
 //! Topics: what they are called, how they are configured, and their partition logs.
 
 mod config;
+mod internal;
 mod registry;
 mod topic;
 mod topic_file;
