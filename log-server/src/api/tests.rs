@@ -1,13 +1,20 @@
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestKind};
 
 use super::*;
-use crate::config::LogServerConfig;
+use crate::config::{FsyncPolicy, LogServerConfig};
 use crate::protocol::request_frame;
+
+mod every_version;
 
 const ENDS: (SocketAddr, SocketAddr) = (
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1),
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2),
 );
+
+/// A broker on a directory of its own that does not wait for the disk.
+pub(super) fn test_broker() -> Arc<Broker> {
+    Broker::open(LogServerConfig::temporary().unwrap().fsync(FsyncPolicy::Never)).unwrap()
+}
 
 async fn answer(broker: &Arc<Broker>, frame: Bytes) -> Result<Bytes, RequestFault> {
     match broker.apis().serve(broker, ENDS, frame).await? {
@@ -19,7 +26,7 @@ async fn answer(broker: &Arc<Broker>, frame: Bytes) -> Result<Bytes, RequestFaul
 
 #[tokio::test]
 async fn advertised_ranges_are_those_of_the_handlers() {
-    let broker = Broker::open(LogServerConfig::temporary().unwrap()).unwrap();
+    let broker = test_broker();
     for version in 0..=4 {
         let mut bytes =
             answer(&broker, request_frame(&ApiVersionsRequest::default(), version, 7)).await.unwrap();
@@ -39,7 +46,7 @@ async fn advertised_ranges_are_those_of_the_handlers() {
 
 #[tokio::test]
 async fn unknown_version_of_api_versions_is_answered_in_version_0() {
-    let broker = Broker::open(LogServerConfig::temporary().unwrap()).unwrap();
+    let broker = test_broker();
     let frame = Bytes::from_static(&[0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 1, 2, 3]);
     let mut bytes = answer(&broker, frame).await.unwrap();
     let response = ApiVersionsResponse::decode(&mut bytes.split_off(8), 0).unwrap();
