@@ -40,14 +40,14 @@ pub enum Error {
         waited: Duration,
     },
     /// No broker answers.
-    #[error("no broker of {servers} was reachable for {waited:?}: {source}")]
+    #[error("no broker of {servers} was reachable for {waited:?}{}", cause(.source))]
     BrokerUnreachable {
         /// `bootstrap.servers`.
         servers: String,
         /// How long it was tried.
         waited: Duration,
-        /// The last attempt.
-        source: WireError,
+        /// The last attempt, where it ended by itself.
+        source: Option<WireError>,
     },
     /// A topic of the application's own is not as it must be.
     #[error("internal topic {topic}: {reason}")]
@@ -98,6 +98,20 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// A changelog does not deliver.
+    #[error("task {task}: no record of its changelogs came for {waited:?}; is the broker reachable?")]
+    RestoreStalled {
+        /// The task.
+        task: TaskId,
+        /// `task.timeout.ms`.
+        waited: Duration,
+    },
+    /// The group's leader cannot assign tasks.
+    #[error("the tasks cannot be assigned: {message}")]
+    Assignment {
+        /// The leader's words.
+        message: String,
+    },
     /// The state directory cannot be used.
     #[error("state.dir {}: {reason}", path.display())]
     StateDirectory {
@@ -126,6 +140,10 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+}
+
+fn cause(source: &Option<WireError>) -> String {
+    source.as_ref().map_or_else(String::new, |source| format!(": {source}"))
 }
 
 fn waited_for(waited: &Duration) -> String {

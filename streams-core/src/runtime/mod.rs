@@ -1,9 +1,25 @@
 //! The async part: drives the tasks.
+//!
+//! An instance is one member of the group. It has workers; a worker has one consumer, one producer and the commit of
+//! its tasks. Each task runs as an async task of its own:
+//! fetch (the consumer's thread) → queue, deserialize, process, update state, gather (`task_runner`) → produce
+//! (`record_collector`) → commit (`commit`). `open_task` and `restore` come before, `instance` decides who runs what.
 
+mod commit;
 mod data_clients;
+mod instance;
+mod open_task;
 mod planner;
 mod record_collector;
+mod restore;
+mod retention_check;
+mod startup;
 mod state_directory;
+mod status_board;
 mod streams_state;
+mod task_runner;
+mod worker;
 
+pub(crate) use startup::Startup;
+pub(crate) use status_board::StatusBoard;
 pub use streams_state::{StreamsState, StreamsStatus, TaskStatus};

@@ -134,6 +134,14 @@ impl DataConsumer {
         self.command(|reply| Command::Unassign(partitions, reply)).await
     }
 
+    /// As [`DataConsumer::unassign`], without waiting for it.
+    pub fn unassign_later(&self, partitions: Vec<TopicPartition>) {
+        let (reply, _) = oneshot::channel();
+        // A consumer that is closed fetches nothing.
+        let _ = self.commands.send(Command::Unassign(partitions, reply));
+        self.wake();
+    }
+
     /// Goes on from other offsets in partitions that are fetched. Records of the old place do not come after this
     /// call has returned.
     ///

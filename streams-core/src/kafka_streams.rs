@@ -1,0 +1,177 @@
+//! The application: made from a topology and a configuration, started, watched, closed.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::StreamsConfig;
+use crate::error::Error;
+use crate::runtime::{Startup, StatusBoard, StreamsState, StreamsStatus};
+use crate::topology::{ApplicationTopology, Topology};
+
+/// An application that is configured and not yet started.
+///
+/// ```no_run
+/// use streams_core::{KafkaStreams, StreamsConfig};
+/// # async fn run(topology: streams_core::topology::Topology) -> Result<(), streams_core::Error> {
+/// let config = StreamsConfig::new("rides", "127.0.0.1:9092");
+/// let streams = KafkaStreams::new(topology, config)?.start().await?;
+/// streams.run_until(async { drop(tokio::signal::ctrl_c().await) }).await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct KafkaStreams {
+    config: StreamsConfig,
+    application: Arc<ApplicationTopology>,
+    state: watch::Sender<StreamsState>,
+}
+
+impl KafkaStreams {
+    /// An application of this topology.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(topology: impl Into<Arc<Topology>>, config: StreamsConfig) -> Result<Self, Error> {
+        config.validate()?;
+        let application = ApplicationTopology::new(topology.into(), config.application_id.as_str());
+        let (state, _) = watch::channel(StreamsState::Created);
+        Ok(KafkaStreams { config, application: Arc::new(application), state })
+    }
+
+    /// A channel that shows the state and its changes, from before the start on.
+    pub fn watch_state(&self) -> watch::Receiver<StreamsState> {
+        self.state.subscribe()
+    }
+
+    /// Starts the application on threads of its own: one for each worker, one for the group. Returns once broker and
+    /// source topics were found; tasks follow when the group has assigned them.
+    ///
+    /// # Errors
+    /// When no broker is reachable or source topics are missing for `startup.timeout.ms`, topics do not fit each
+    /// other, or the state directory cannot be used.
+    pub async fn start(self) -> Result<RunningStreams, Error> {
+        let workers = self.config.threads;
+        let (control, group) = Threads::start("streams-group", 1)?;
+        let (tasks, worker_threads) = Threads::start("streams-worker", workers)?;
+        let (shutdown, asked) = oneshot::channel();
+        let status = StatusBoard::default();
+        let state = self.state.subscribe();
+        let shutdown_timeout = self.config.shutdown_timeout;
+        let startup = Startup {
+            config: self.config,
+            application: self.application,
+            state: self.state,
+            shutdown: asked,
+            status: status.clone(),
+            tasks,
+        };
+        let started = control.spawn(startup.start()).await.map_err(runtime_error)??;
+        Ok(RunningStreams {
+            shutdown: Some(shutdown),
+            ended: started,
+            state,
+            status,
+            shutdown_timeout,
+            _threads: [group, worker_threads],
+        })
+    }
+}
+
+/// A running application. Dropping it without [`shutdown`](RunningStreams::shutdown) ends it as a crash would: nothing is lost, but what
+/// was not committed is processed again, and others take over only when the session has run out.
+#[derive(Debug)]
+pub struct RunningStreams {
+    shutdown: Option<oneshot::Sender<()>>,
+    ended: JoinHandle<Result<(), Error>>,
+    state: watch::Receiver<StreamsState>,
+    status: StatusBoard,
+    shutdown_timeout: Duration,
+    // Behind all that runs on them.
+    _threads: [Threads; 2],
+}
+
+impl RunningStreams {
+    /// The state at this moment.
+    pub fn state(&self) -> StreamsState {
+        *self.state.borrow()
+    }
+
+    /// A channel that shows the state and its changes: what other clients call a state listener.
+    pub fn watch_state(&self) -> watch::Receiver<StreamsState> {
+        self.state.clone()
+    }
+
+    /// Waits until the application is in `state`; false if it ended, or is not in it after `limit`.
+    pub async fn wait_for(&self, state: StreamsState, limit: Duration) -> bool {
+        let mut watch = self.state.clone();
+        let over = |now: &StreamsState| {
+            *now == state || matches!(now, StreamsState::NotRunning | StreamsState::Failed)
+        };
+        let waited = tokio::time::timeout(limit, watch.wait_for(over)).await;
+        matches!(waited, Ok(Ok(now)) if *now == state)
+    }
+
+    /// Its tasks and how far each is.
+    pub fn status(&self) -> StreamsStatus {
+        self.status.snapshot()
+    }
+
+    /// Runs until `stop` is done or the application fails, then closes it.
+    ///
+    /// # Errors
+    /// Why the application failed, else those of [`RunningStreams::shutdown`].
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::select! {
+            () = stop => self.shutdown().await,
+            ended = &mut self.ended => ended.map_err(runtime_error)?,
+        }
+    }
+
+    /// Commits what was processed, closes all tasks and leaves the group, so that others take over at once.
+    ///
+    /// # Errors
+    /// Why the application failed, if it did; [`Error::ShutdownTimeout`] if closing takes longer than
+    /// `shutdown.timeout.ms`.
+    pub async fn shutdown(mut self) -> Result<(), Error> {
+        if let Some(shutdown) = self.shutdown.take() {
+            // It may have ended by itself.
+            let _ = shutdown.send(());
+        }
+        match tokio::time::timeout(self.shutdown_timeout, &mut self.ended).await {
+            Ok(ended) => ended.map_err(runtime_error)?,
+            Err(_) => Err(Error::ShutdownTimeout { after: self.shutdown_timeout }),
+        }
+    }
+}
+
+/// Threads of a tokio runtime; their end never blocks, so that they may be dropped inside another runtime.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(name: &str, count: usize) -> Result<(Handle, Self), Error> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name(name)
+            .enable_all()
+            .build()
+            .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
+        Ok((runtime.handle().clone(), Threads(Some(runtime))))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime_error(fault: tokio::task::JoinError) -> Error {
+    Error::Runtime { reason: fault.to_string() }
+}

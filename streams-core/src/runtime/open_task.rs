@@ -1,0 +1,169 @@
+//! From an assigned task to one that can run: lock, open, restore, find the offsets to begin from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::restore::Restorer;
+use super::retention_check::{RetentionCheck, Retentions};
+use super::state_directory::{StateDirectory, TaskDirectory};
+use super::task_runner::{task_error, wall_clock};
+use crate::client::wire::{CommittedOffset as Fetched, Isolation, OffsetSpec, WireClient};
+use crate::client::{FetchFrom, FetchedMessage};
+use crate::config::ResetPolicy;
+use crate::error::Error;
+use crate::membership::{AssignedTask, MembershipHandle};
+use crate::processor::PartitionCounts;
+use crate::record::TopicPartition;
+use crate::state::ReadOnlyStores;
+use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup};
+use crate::time::Timestamp;
+use crate::topology::{ApplicationTopology, OffsetReset, TaskId};
+
+/// Between two tries to lock a directory that another process still has.
+const LOCK_RETRY: Duration = Duration::from_millis(100);
+
+/// Opens the tasks of an instance.
+#[derive(Debug)]
+pub(super) struct TaskOpener {
+    pub(super) application: Arc<ApplicationTopology>,
+    pub(super) directory: Arc<StateDirectory>,
+    pub(super) membership: MembershipHandle,
+    pub(super) wire: WireClient,
+    pub(super) restorer: Arc<Restorer>,
+    pub(super) partition_counts: PartitionCounts,
+    pub(super) retentions: Retentions,
+    pub(super) globals: ReadOnlyStores,
+    pub(super) config: TaskConfig,
+    pub(super) offset_reset: ResetPolicy,
+    /// How long another process may hold a task's directory.
+    pub(super) lock_patience: Duration,
+}
+
+/// A task that is restored and ready to process.
+#[derive(Debug)]
+pub(super) struct OpenedTask {
+    pub(super) task: StreamTask<FetchedMessage>,
+    pub(super) directory: TaskDirectory,
+    pub(super) inputs: Vec<(TopicPartition, FetchFrom)>,
+    pub(super) retention: RetentionCheck,
+}
+
+impl TaskOpener {
+    pub(super) async fn open(&self, assigned: AssignedTask) -> Result<OpenedTask, Error> {
+        let id = assigned.id;
+        let directory = self.lock(id).await?;
+        let committed = self.membership.fetch_committed(&assigned.partitions, true).await?;
+        let mut task = self.open_restored(&assigned, &directory, &committed).await?;
+        let known: Vec<Option<CommittedOffset>> = task
+            .inputs()
+            .iter()
+            .map(|input| {
+                committed.get(input).map(|fetched| CommittedOffset {
+                    offset: fetched.offset,
+                    leader_epoch: fetched.leader_epoch,
+                    metadata: fetched.metadata.clone(),
+                })
+            })
+            .collect();
+        task.start(wall_clock(), &known).map_err(task_error(id))?;
+        let mut inputs = Vec::with_capacity(assigned.partitions.len());
+        for partition in task.inputs().to_vec() {
+            let from = match committed.get(&partition) {
+                Some(committed) => FetchFrom::Offset(committed.offset),
+                None => self.without_commit(id, &partition).await?,
+            };
+            inputs.push((partition, from));
+        }
+        let retention = RetentionCheck::new(Arc::clone(&self.retentions));
+        Ok(OpenedTask { task, directory, inputs, retention })
+    }
+
+    /// Opens the stores and restores them; state that does not fit its changelog is deleted, once, and restored from
+    /// the changelog's start.
+    async fn open_restored(
+        &self,
+        assigned: &AssignedTask,
+        directory: &TaskDirectory,
+        committed: &BTreeMap<TopicPartition, Fetched>,
+    ) -> Result<StreamTask<FetchedMessage>, Error> {
+        let mut wiped = false;
+        loop {
+            let setup = TaskSetup {
+                id: assigned.id,
+                application: Arc::clone(&self.application),
+                inputs: assigned.partitions.clone(),
+                state_dir: directory.path().to_owned(),
+                globals: self.globals.clone(),
+                partition_counts: self.partition_counts.clone(),
+                config: self.config.clone(),
+            };
+            let opened = tokio::task::spawn_blocking(move || StreamTask::open(setup))
+                .await
+                .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
+            let fault = match opened {
+                Ok(mut task) => match self.restorer.restore(&mut task, committed).await? {
+                    Ok(()) => return Ok(task),
+                    Err(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            if wiped || !fault.needs_wipe() {
+                return Err(task_error(assigned.id)(fault));
+            }
+            tracing::warn!(task = %assigned.id, %fault, "the task's state is deleted and restored from its changelogs");
+            directory.wipe().map_err(|source| Error::StateDirectory {
+                path: directory.path().to_owned(),
+                reason: source.to_string(),
+            })?;
+            wiped = true;
+        }
+    }
+
+    async fn lock(&self, task: TaskId) -> Result<TaskDirectory, Error> {
+        let begun = Instant::now();
+        loop {
+            if let Some(directory) = self.directory.lock_task(task)? {
+                return Ok(directory);
+            }
+            if begun.elapsed() >= self.lock_patience {
+                let path = self.directory.task_path(task);
+                return Err(Error::StateLocked { task, path, waited: begun.elapsed() });
+            }
+            tokio::time::sleep(LOCK_RETRY).await;
+        }
+    }
+
+    /// Where an input begins for which the group has committed nothing.
+    async fn without_commit(&self, task: TaskId, partition: &TopicPartition) -> Result<FetchFrom, Error> {
+        let own = self
+            .application
+            .sub_topology(task.sub_topology)
+            .and_then(|sub_topology| self.application.source_of(sub_topology, &partition.topic))
+            .and_then(|(_, source)| source.reset);
+        let internal = self.application.full_names().any(|(_, full_name)| *full_name == partition.topic);
+        let reset = match (own, self.offset_reset) {
+            // What was written to a repartition topic is to be processed, whatever the rule for the inputs.
+            _ if internal => OffsetReset::Earliest,
+            (Some(own), _) => own,
+            (None, ResetPolicy::Earliest) => OffsetReset::Earliest,
+            (None, ResetPolicy::Latest) => OffsetReset::Latest,
+            (None, ResetPolicy::None) => OffsetReset::None,
+        };
+        match reset {
+            OffsetReset::Earliest => Ok(FetchFrom::Beginning),
+            OffsetReset::Latest => Ok(FetchFrom::End),
+            OffsetReset::None => Err(Error::NoOffset { partition: partition.clone() }),
+            OffsetReset::ByDuration(age) => {
+                let since: Timestamp = wall_clock() - age;
+                let asked = std::slice::from_ref(partition);
+                let spec = OffsetSpec::AtOrAfter(since.as_millis());
+                let listed = self.wire.list_offsets(asked, spec, Isolation::ReadUncommitted).await?;
+                let offset = listed.get(partition).map(|listed| listed.offset).filter(|offset| *offset >= 0);
+                Ok(offset.map_or(FetchFrom::End, FetchFrom::Offset))
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Restore: the record's road backwards, from changelogs into stores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OnceCell, mpsc};
+
+use super::status_board::StatusBoard;
+use crate::client::wire::{CommittedOffset, Isolation, OffsetSpec, WireClient};
+use crate::client::{
+    ClientError, ClientProperties, DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchedMessage,
+};
+use crate::error::Error;
+use crate::record::{FetchedRecord, TopicPartition};
+use crate::task::{StreamTask, TaskError};
+use crate::topology::TaskId;
+
+/// Records of changelogs fetched and not yet restored, all tasks of an instance together.
+const BUFFER_BYTES: usize = 8 << 20;
+/// How often a restore says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Restores tasks through one consumer of its own, so that the running tasks' consumer is not disturbed. Tasks are
+/// restored side by side.
+#[derive(Debug)]
+pub(super) struct Restorer {
+    pub(super) properties: ClientProperties,
+    pub(super) group_id: String,
+    pub(super) wire: WireClient,
+    pub(super) isolation: Isolation,
+    pub(super) status: StatusBoard,
+    /// Longest wait without any record while some are missing.
+    pub(super) patience: Duration,
+    pub(super) consumer: OnceCell<Arc<DataConsumer>>,
+}
+
+/// A changelog partition that is being read.
+#[derive(Debug)]
+struct Reading {
+    changelog: usize,
+    partition: TopicPartition,
+    next: i64,
+    end: i64,
+}
+
+impl Restorer {
+    /// Brings the task's stores to the ends of their changelogs. The inner error is the task's.
+    pub(super) async fn restore(
+        &self,
+        task: &mut StreamTask<FetchedMessage>,
+        committed: &BTreeMap<TopicPartition, CommittedOffset>,
+    ) -> Result<Result<(), TaskError>, Error> {
+        let mut readings = match self.plan(task, committed).await? {
+            Ok(readings) => readings,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        readings.retain(|reading| reading.next < reading.end);
+        if readings.is_empty() {
+            return Ok(Ok(()));
+        }
+        let id = task.id();
+        let total: i64 = readings.iter().map(|reading| reading.end - reading.next).sum();
+        tracing::info!(task = %id, records = total, "restoring");
+        let begun = Instant::now();
+        let consumer = self.consumer().await?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let assignments = readings.iter().map(|reading| {
+            let (sender, changelog) = (sender.clone(), reading.changelog);
+            FetchAssignment {
+                partition: reading.partition.clone(),
+                from: FetchFrom::Offset(reading.next),
+                sink: Box::new(move |event| drop(sender.send((changelog, event)))),
+            }
+        });
+        let _assigned = Assigned {
+            consumer: Arc::clone(&consumer),
+            partitions: readings.iter().map(|reading| reading.partition.clone()).collect(),
+        };
+        consumer.assign(assignments.collect()).await?;
+        drop(sender);
+        if let Err(fault) = self.read(task, readings, events).await? {
+            return Ok(Err(fault));
+        }
+        let restored: u64 = task.changelogs().iter().map(|changelog| changelog.restored).sum();
+        let seconds = begun.elapsed().as_secs_f64();
+        metrics::counter!("kafka_streams_restored_records_total", "task" => id.to_string()).increment(restored);
+        tracing::info!(task = %id, records = restored, seconds, "restored {restored} records of task {id}");
+        Ok(Ok(()))
+    }
+
+    async fn plan(
+        &self,
+        task: &StreamTask<FetchedMessage>,
+        committed: &BTreeMap<TopicPartition, CommittedOffset>,
+    ) -> Result<Result<Vec<Reading>, TaskError>, Error> {
+        let partitions: Vec<TopicPartition> =
+            task.changelogs().iter().map(|changelog| changelog.partition.clone()).collect();
+        if partitions.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let starts = self.wire.list_offsets(&partitions, OffsetSpec::Earliest, self.isolation).await?;
+        let ends = self.wire.list_offsets(&partitions, OffsetSpec::Latest, self.isolation).await?;
+        let mut readings = Vec::with_capacity(partitions.len());
+        for (changelog, partition) in partitions.into_iter().enumerate() {
+            let start = starts.get(&partition).map_or(0, |listed| listed.offset);
+            let mut end = ends.get(&partition).map_or(0, |listed| listed.offset);
+            if task.changelogs()[changelog].is_source {
+                // What the group has not committed will come in as input.
+                let processed = committed.get(&partition).map_or(start, |committed| committed.offset);
+                end = end.min(processed);
+            }
+            match task.restore_from(changelog, start, end) {
+                Ok(next) => readings.push(Reading { changelog, partition, next, end }),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        Ok(Ok(readings))
+    }
+
+    async fn read(
+        &self,
+        task: &mut StreamTask<FetchedMessage>,
+        mut readings: Vec<Reading>,
+        mut events: mpsc::UnboundedReceiver<(usize, FetchEvent)>,
+    ) -> Result<Result<(), TaskError>, Error> {
+        let mut progress = Progress::new(task.id(), &readings);
+        while !readings.is_empty() {
+            let Ok(event) = tokio::time::timeout(self.patience, events.recv()).await else {
+                return Err(Error::RestoreStalled { task: task.id(), waited: self.patience });
+            };
+            let Some((changelog, event)) = event else { return Err(ClientError::Closed.into()) };
+            let Some(place) = readings.iter().position(|reading| reading.changelog == changelog) else {
+                continue;
+            };
+            let reading = &mut readings[place];
+            let outcome = match event {
+                FetchEvent::Records(batch) => {
+                    // Behind the end lie records of the next owner's future, or of an input not yet committed.
+                    let wanted = batch.records.partition_point(|record| record.offset() < reading.end);
+                    let records = &batch.records[..wanted];
+                    let behind = batch.records.last().map_or(reading.next, |last| last.offset() + 1);
+                    reading.next = behind.min(reading.end);
+                    task.restore(changelog, records, reading.next)
+                }
+                FetchEvent::End { offset } if offset >= reading.end && offset > reading.next => {
+                    // Only control records were left.
+                    reading.next = reading.end;
+                    task.restore::<FetchedMessage>(changelog, &[], reading.next)
+                }
+                FetchEvent::End { offset } => {
+                    if offset >= reading.end {
+                        reading.next = reading.end;
+                    }
+                    Ok(())
+                }
+                FetchEvent::Fault(fault) => return Err(fault.into()),
+            };
+            if let Err(fault) = outcome {
+                return Ok(Err(fault));
+            }
+            if reading.next >= reading.end {
+                readings.swap_remove(place);
+            }
+            progress.note(&readings, &self.status);
+            // Running tasks share the thread.
+            tokio::task::yield_now().await;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn consumer(&self) -> Result<Arc<DataConsumer>, Error> {
+        let start = async || {
+            DataConsumer::start(&self.properties, &self.group_id, BUFFER_BYTES).map(Arc::new)
+        };
+        Ok(Arc::clone(self.consumer.get_or_try_init(start).await?))
+    }
+}
+
+/// Takes partitions off the restore consumer, also when the restore is given up half-way.
+struct Assigned {
+    consumer: Arc<DataConsumer>,
+    partitions: Vec<TopicPartition>,
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        self.consumer.unassign_later(std::mem::take(&mut self.partitions));
+    }
+}
+
+/// Says now and then how far a restore is, and when it will be done.
+struct Progress {
+    task: TaskId,
+    begun: Instant,
+    told: Instant,
+    total: i64,
+}
+
+impl Progress {
+    fn new(task: TaskId, readings: &[Reading]) -> Self {
+        let total = remaining(readings);
+        Progress { task, begun: Instant::now(), told: Instant::now(), total }
+    }
+
+    fn note(&mut self, readings: &[Reading], status: &StatusBoard) {
+        let left = remaining(readings);
+        status.update(self.task, |status| {
+            status.restore_remaining = u64::try_from(left).unwrap_or(0);
+            status.restored_records = u64::try_from(self.total - left).unwrap_or(0);
+        });
+        if self.told.elapsed() < PROGRESS_INTERVAL || left == 0 {
+            return;
+        }
+        self.told = Instant::now();
+        let done = (self.total - left).max(1) as f64;
+        let eta_s = (self.begun.elapsed().as_secs_f64() * left as f64 / done).round();
+        tracing::info!(task = %self.task, done = self.total - left, left, eta_s, "restoring");
+    }
+}
+
+fn remaining(readings: &[Reading]) -> i64 {
+    readings.iter().map(|reading| reading.end - reading.next).sum()
+}

@@ -1,0 +1,233 @@
+//! The start of an application: broker there, topics there and fitting, then clients, workers, membership.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::commit::Committer;
+use super::data_clients::{ClientKind, properties, wire};
+use super::instance::{Instance, WorkerLink};
+use super::open_task::TaskOpener;
+use super::planner::{PlanFault, TopicPlanner};
+use super::restore::Restorer;
+use super::retention_check::retentions;
+use super::state_directory::StateDirectory;
+use super::status_board::StatusBoard;
+use super::streams_state::StreamsState;
+use super::worker::{Worker, WorkerParts};
+use crate::assignor::AssignorOptions;
+use crate::client::wire::{Isolation, WireClient};
+use crate::client::{DataConsumer, DataProducer};
+use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
+use crate::error::Error;
+use crate::membership::{Membership, MembershipConfig};
+use crate::processor::{PartitionCounts, ProcessingPolicy};
+use crate::state::ReadOnlyStores;
+use crate::task::{DeserializationPolicy, TaskConfig};
+use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError};
+
+/// Between two looks for topics that are missing at the start.
+const TOPIC_RETRY: Duration = Duration::from_millis(250);
+
+/// What an application needs to start.
+#[derive(Debug)]
+pub(crate) struct Startup {
+    pub(crate) config: StreamsConfig,
+    pub(crate) application: Arc<ApplicationTopology>,
+    pub(crate) state: watch::Sender<StreamsState>,
+    pub(crate) shutdown: oneshot::Receiver<()>,
+    pub(crate) status: StatusBoard,
+    /// Where tasks run; the caller's runtime is for the group and the broker's requests.
+    pub(crate) tasks: Handle,
+}
+
+impl Startup {
+    /// Finds broker and topics, then starts everything. The application runs when this returns; its end is told by
+    /// the instance's task.
+    pub(crate) async fn start(self) -> Result<tokio::task::JoinHandle<Result<(), Error>>, Error> {
+        let config = &self.config;
+        let partition_counts = PartitionCounts::default();
+        let directory = Arc::new(StateDirectory::open(&config.state_dir, &config.application_id)?);
+        let wire = WireClient::new(wire(config));
+        let planner =
+            TopicPlanner::new(Arc::clone(&self.application), wire.clone(), config, partition_counts.clone());
+        let plan = wait_for_topics(&planner, config).await?;
+        let topics: Vec<Arc<str>> =
+            plan.partitions.keys().filter(|topic| !plan.internal.iter().any(|it| it.name == **topic)).cloned().collect();
+        let retentions = retentions(&wire, &topics).await;
+        let membership = Membership::start(
+            membership_config(config, &directory, &plan),
+            wire.clone(),
+            Arc::new(planner),
+        );
+        let isolation = match config.guarantee {
+            ProcessingGuarantee::AtLeastOnce => Isolation::ReadUncommitted,
+            ProcessingGuarantee::ExactlyOnce => Isolation::ReadCommitted,
+        };
+        let opener = Arc::new(TaskOpener {
+            application: Arc::clone(&self.application),
+            directory,
+            membership: membership.handle.clone(),
+            wire: wire.clone(),
+            restorer: Arc::new(Restorer {
+                properties: properties(config, ClientKind::Restore, "restore"),
+                group_id: config.application_id.clone(),
+                wire: wire.clone(),
+                isolation,
+                status: self.status.clone(),
+                patience: config.task_timeout,
+                consumer: OnceCell::new(),
+            }),
+            partition_counts: partition_counts.clone(),
+            retentions,
+            globals: ReadOnlyStores::default(),
+            config: task_config(config, plan.tasks.len()),
+            offset_reset: config.offset_reset,
+            lock_patience: config.session_timeout,
+        });
+        let (reports, from_workers) = mpsc::unbounded_channel();
+        let mut workers = Vec::with_capacity(config.threads);
+        for index in 0..config.threads {
+            let parts = self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone())?;
+            let (commands, received) = mpsc::unbounded_channel();
+            let ended = self.tasks.spawn(Worker::new(parts).run(received));
+            workers.push(WorkerLink { commands, ended });
+        }
+        let instance = Instance {
+            membership: membership.handle,
+            events: membership.events,
+            workers,
+            reports: from_workers,
+            shutdown: self.shutdown,
+            state: self.state,
+            status: self.status,
+            owners: BTreeMap::new(),
+            topic_patience: config.startup_timeout,
+            unassignable_since: None,
+        };
+        Ok(tokio::spawn(instance.run()))
+    }
+
+    fn worker(
+        &self,
+        index: usize,
+        opener: &Arc<TaskOpener>,
+        membership: &Membership,
+        wire: &WireClient,
+        partition_counts: &PartitionCounts,
+        reports: mpsc::UnboundedSender<super::worker::WorkerReport>,
+    ) -> Result<WorkerParts, Error> {
+        let config = &self.config;
+        let client = |kind| properties(config, kind, &format!("worker-{index}"));
+        let buffer_bytes = fetch_buffer_bytes(config);
+        let consumer = DataConsumer::start(&client(ClientKind::Main), &config.application_id, buffer_bytes)?;
+        let producer = Arc::new(DataProducer::start(&client(ClientKind::Producer), None)?);
+        Ok(WorkerParts {
+            index,
+            consumer,
+            committer: Committer {
+                producer,
+                membership: membership.handle.clone(),
+                wire: wire.clone(),
+                patience: config.task_timeout,
+            },
+            opener: Arc::clone(opener),
+            partition_counts: partition_counts.clone(),
+            status: self.status.clone(),
+            progress: membership.handle.progress(),
+            commit_interval: config.effective_commit_interval(),
+            offset_reset: config.offset_reset,
+            reports,
+        })
+    }
+}
+
+/// Waits for a broker and for the source topics, as long as the configuration says; topics that do not fit each other
+/// are an error at once.
+async fn wait_for_topics(planner: &TopicPlanner, config: &StreamsConfig) -> Result<TopicPlan, Error> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let left = config.startup_timeout.saturating_sub(begun.elapsed());
+        let looked = tokio::time::timeout(left.max(TOPIC_RETRY), planner.look()).await;
+        let waited = begun.elapsed();
+        let over = waited >= config.startup_timeout;
+        match looked {
+            Ok(Ok(plan)) => return Ok(plan),
+            Ok(Err(PlanFault::Topics(source))) => {
+                if over || !matches!(source, TopicPlanError::MissingTopics(_)) {
+                    let waited = if over { waited } else { Duration::ZERO };
+                    return Err(Error::Topics { source, waited });
+                }
+                if !told {
+                    tracing::warn!(%source, patience = ?config.startup_timeout, "waiting for topics");
+                    told = true;
+                }
+            }
+            Ok(Err(PlanFault::Other(Error::Wire(source)))) if source.is_retriable() => {
+                if over {
+                    let servers = config.bootstrap_servers.clone();
+                    return Err(Error::BrokerUnreachable { servers, waited, source: Some(source) });
+                }
+            }
+            Ok(Err(PlanFault::Other(error))) => return Err(error),
+            Err(_) => {
+                let servers = config.bootstrap_servers.clone();
+                return Err(Error::BrokerUnreachable { servers, waited, source: None });
+            }
+        }
+        tokio::time::sleep(TOPIC_RETRY).await;
+    }
+}
+
+fn membership_config(config: &StreamsConfig, directory: &StateDirectory, plan: &TopicPlan) -> MembershipConfig {
+    let topics = plan.partitions.keys().map(ToString::to_string).collect();
+    let mut member = MembershipConfig::new(&config.application_id, directory.process_id(), topics);
+    member.instance_id = config.group_instance_id.clone();
+    member.capacity = u32::try_from(config.threads).unwrap_or(u32::MAX);
+    member.rack = config.rack.clone();
+    member.tags = config.tags.clone();
+    member.application_server = config.application_server.clone();
+    member.session_timeout = config.session_timeout;
+    member.heartbeat_interval = config.heartbeat_interval;
+    member.max_poll_interval = config.max_poll_interval;
+    member.rebalance_timeout = config.rebalance_timeout;
+    member.assignor = AssignorOptions {
+        standby_replicas: config.standby_replicas,
+        acceptable_recovery_lag: config.acceptable_recovery_lag,
+        max_warmup_replicas: config.max_warmup_replicas,
+    };
+    member
+}
+
+/// A task's settings; what belongs to the whole instance is shared out evenly over the tasks there are.
+fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
+    let share = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX) / tasks.max(1);
+    TaskConfig {
+        max_task_idle: config.max_task_idle,
+        max_cache_bytes: share(config.cache_max_bytes),
+        max_uncommitted_bytes: share(config.uncommitted_max_bytes),
+        // The consumer's budget bounds the queues.
+        buffered_records_per_partition: usize::MAX,
+        buffered_bytes_per_partition: usize::MAX,
+        deserialization: match config.deserialization_errors {
+            ErrorPolicy::Fail => DeserializationPolicy::Fail,
+            ErrorPolicy::Continue => DeserializationPolicy::Continue,
+        },
+        processing: match config.processing_errors {
+            ErrorPolicy::Fail => ProcessingPolicy::Fail,
+            ErrorPolicy::Continue => ProcessingPolicy::Continue,
+        },
+        ..TaskConfig::default()
+    }
+}
+
+/// Fetched records that wait for their tasks, per worker: an eighth of the memory budget at most.
+fn fetch_buffer_bytes(config: &StreamsConfig) -> usize {
+    let share = usize::try_from(config.memory_budget / 8).unwrap_or(usize::MAX) / config.threads.max(1);
+    share.min(2 * config.buffered_bytes_per_partition)
+}

@@ -1,0 +1,47 @@
+//! Where tasks note what they do, and where everyone else reads it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::streams_state::{StreamsStatus, TaskStatus};
+use crate::topology::TaskId;
+
+/// The status of all tasks of an instance. Tasks write to it a few times a second at most, never per record.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StatusBoard(Arc<Mutex<StreamsStatus>>);
+
+impl StatusBoard {
+    pub(super) fn snapshot(&self) -> StreamsStatus {
+        self.lock().clone()
+    }
+
+    pub(super) fn set_member(&self, generation: i32, member_id: &str) {
+        let mut status = self.lock();
+        status.generation = generation;
+        member_id.clone_into(&mut status.member_id);
+    }
+
+    pub(super) fn add(&self, task: TaskId, worker: usize) {
+        self.lock().tasks.insert(task, TaskStatus { worker, ..TaskStatus::default() });
+    }
+
+    pub(super) fn remove(&self, task: TaskId) {
+        self.lock().tasks.remove(&task);
+    }
+
+    pub(super) fn update(&self, task: TaskId, change: impl FnOnce(&mut TaskStatus)) {
+        if let Some(status) = self.lock().tasks.get_mut(&task) {
+            change(status);
+        }
+    }
+
+    pub(super) fn restoring(&self) -> BTreeMap<TaskId, u64> {
+        let status = self.lock();
+        let restoring = status.tasks.iter().filter(|(_, task)| !task.running);
+        restoring.map(|(id, task)| (*id, task.restore_remaining)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StreamsStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,361 @@
+//! Drives one task: an async task that works in slices, and sleeps while it has nothing to do.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::commit::{ChangelogEnds, PreparedEpoch};
+use super::open_task::OpenedTask;
+use super::record_collector::RecordCollector;
+use super::retention_check::RetentionCheck;
+use super::state_directory::TaskDirectory;
+use super::status_board::StatusBoard;
+use super::worker::TaskReport;
+use crate::client::{ClientError, FetchEvent, FetchPermit, FetchedBatch, FetchedMessage};
+use crate::error::Error;
+use crate::membership::OffsetToCommit;
+use crate::record::{FetchedRecord, TopicPartition};
+use crate::task::{Gathered, Stopped, StreamTask, TaskError};
+use crate::time::Timestamp;
+use crate::topology::TaskId;
+
+/// A slice of work is to take about this long: short enough for heartbeats and the other tasks of the worker.
+const SLICE: Duration = Duration::from_millis(2);
+const SLICE_RECORDS_MIN: usize = 32;
+const SLICE_RECORDS_MAX: usize = 4096;
+/// Records processed while a commit is under way, at most: their outputs wait in memory until it has ended.
+const HELD_RECORDS_MAX: usize = 20_000;
+/// How often a busy task notes its progress for others to see.
+const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a task sleeps at most, so that what it shows does not get old.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// What reaches a task.
+#[derive(Debug)]
+pub(super) enum TaskMessage {
+    /// Something happened in an input partition, given by its place among the task's inputs.
+    Fetched { input: usize, event: FetchEvent },
+    /// Hand your epoch over for a commit; after the `last` one nothing more is processed.
+    Prepare { last: bool, reply: oneshot::Sender<PreparedEpoch> },
+    /// End. What is not committed is processed again by the next owner.
+    Close,
+}
+
+#[derive(Debug)]
+struct Input {
+    partition: TopicPartition,
+    // What the queued records take of the consumer's budget: records of each batch, and its permit.
+    permits: VecDeque<(usize, FetchPermit)>,
+    permitted: usize,
+    position: i64,
+    lag: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(super) struct TaskRunner {
+    id: TaskId,
+    task: StreamTask<FetchedMessage>,
+    inputs: Vec<Input>,
+    collector: RecordCollector,
+    retention: RetentionCheck,
+    spare: Gathered,
+    // Which changelogs were produced to since the last commit.
+    produced: Vec<bool>,
+    // Set while an epoch is being committed: then nothing is produced.
+    committing: Option<oneshot::Receiver<ChangelogEnds>>,
+    held_records: usize,
+    slice_records: usize,
+    // No more records: the last commit is prepared.
+    finished: bool,
+    status: StatusBoard,
+    status_at: Instant,
+    reports: mpsc::UnboundedSender<TaskReport>,
+    // Behind the task: its databases close before the directory is unlocked.
+    _directory: TaskDirectory,
+}
+
+impl TaskRunner {
+    pub(super) fn new(
+        opened: OpenedTask,
+        collector: RecordCollector,
+        status: StatusBoard,
+        reports: mpsc::UnboundedSender<TaskReport>,
+    ) -> Self {
+        let OpenedTask { task, directory, inputs, retention } = opened;
+        let input = |(partition, _)| Input {
+            partition,
+            permits: VecDeque::new(),
+            permitted: 0,
+            position: -1,
+            lag: None,
+        };
+        TaskRunner {
+            id: task.id(),
+            inputs: inputs.into_iter().map(input).collect(),
+            produced: vec![false; task.changelogs().len()],
+            task,
+            collector,
+            retention,
+            spare: Gathered::default(),
+            committing: None,
+            held_records: 0,
+            slice_records: SLICE_RECORDS_MIN,
+            finished: false,
+            status,
+            status_at: Instant::now(),
+            reports,
+            _directory: directory,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut mailbox: mpsc::UnboundedReceiver<TaskMessage>) {
+        if let Err(error) = self.serve(&mut mailbox).await {
+            // The worker is gone when the application is.
+            let _ = self.reports.send(TaskReport::Failed { task: self.id, error });
+        }
+        self.task.close();
+    }
+
+    async fn serve(&mut self, mailbox: &mut mpsc::UnboundedReceiver<TaskMessage>) -> Result<(), Error> {
+        loop {
+            while let Ok(message) = mailbox.try_recv() {
+                if self.take(message).await?.is_break() {
+                    return Ok(());
+                }
+            }
+            self.end_commit_if_answered()?;
+            let idle = self.work().await?;
+            self.note_status(idle.is_some());
+            let Some(idle) = idle else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let message = match &mut self.committing {
+                Some(answer) => tokio::select! {
+                    message = mailbox.recv() => message,
+                    ends = answer => {
+                        self.end_commit(ends)?;
+                        continue;
+                    }
+                },
+                None => match tokio::time::timeout(idle, mailbox.recv()).await {
+                    Ok(message) => message,
+                    Err(_) => continue,
+                },
+            };
+            // A mailbox without senders belongs to a worker that is gone.
+            let Some(message) = message else { return Ok(()) };
+            if self.take(message).await?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One slice of work; answers how long there is nothing to do, unless a message comes.
+    async fn work(&mut self) -> Result<Option<Duration>, Error> {
+        if self.finished || (self.committing.is_some() && self.held_records >= HELD_RECORDS_MAX) {
+            return Ok(Some(IDLE_MAX));
+        }
+        self.collector.check()?;
+        let now = wall_clock();
+        if self.task.next_punctuation().is_some_and(|due| due <= now) {
+            self.task.punctuate(now).map_err(task_error(self.id))?;
+        }
+        let begun = Instant::now();
+        let processed = self.task.process(now, self.slice_records).map_err(task_error(self.id))?;
+        if processed.records == self.slice_records {
+            let took = begun.elapsed();
+            if took < SLICE / 2 {
+                self.slice_records = (self.slice_records * 2).min(SLICE_RECORDS_MAX);
+            } else if took > SLICE * 2 {
+                self.slice_records = (self.slice_records / 2).max(SLICE_RECORDS_MIN);
+            }
+        }
+        if self.committing.is_some() {
+            self.held_records += processed.records;
+        } else {
+            self.produce().await?;
+        }
+        self.release_permits();
+        let until_punctuation = |now: Timestamp| {
+            let due = self.task.next_punctuation().unwrap_or(Timestamp::MAX);
+            millis(due.as_millis().saturating_sub(now.as_millis())).min(IDLE_MAX)
+        };
+        Ok(match processed.stopped {
+            Stopped::Limit => None,
+            Stopped::OutputFull if self.committing.is_none() => None,
+            Stopped::OutputFull => Some(IDLE_MAX),
+            Stopped::CommitRequested => {
+                let _ = self.reports.send(TaskReport::CommitWanted);
+                Some(SLICE)
+            }
+            Stopped::Empty | Stopped::AwaitingFetch => Some(until_punctuation(now)),
+            Stopped::IdleUntil(time) => {
+                let idle = millis(time.as_millis().saturating_sub(now.as_millis()));
+                Some(until_punctuation(now).min(idle).max(Duration::from_millis(1)))
+            }
+        })
+    }
+
+    async fn take(&mut self, message: TaskMessage) -> Result<std::ops::ControlFlow<()>, Error> {
+        match message {
+            TaskMessage::Fetched { input, event } => self.note_fetched(input, event)?,
+            TaskMessage::Prepare { last, reply } => {
+                self.finished |= last;
+                self.prepare(reply).await?;
+            }
+            TaskMessage::Close => return Ok(std::ops::ControlFlow::Break(())),
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    }
+
+    fn note_fetched(&mut self, place: usize, event: FetchEvent) -> Result<(), Error> {
+        let input = &mut self.inputs[place];
+        match event {
+            FetchEvent::Records(FetchedBatch { records, permit, high_watermark }) => {
+                let Some((first, last)) = records.first().zip(records.last()) else { return Ok(()) };
+                self.retention.look(place, &input.partition, first.timestamp(), wall_clock());
+                input.position = last.offset() + 1;
+                input.lag = high_watermark.map(|high| (high - input.position).max(0));
+                input.permitted += records.len();
+                input.permits.push_back((records.len(), permit));
+                self.task.add_records(place, records);
+            }
+            FetchEvent::End { offset } => (input.position, input.lag) = (offset, Some(0)),
+            FetchEvent::Fault(fault @ ClientError::OffsetOutOfRange { .. }) => {
+                let report = TaskReport::OutOfRange { partition: input.partition.clone(), fault };
+                let _ = self.reports.send(report);
+                return Ok(());
+            }
+            FetchEvent::Fault(fault) => return Err(fault.into()),
+        }
+        self.task.note_fetched(place, input.position, input.lag);
+        Ok(())
+    }
+
+    /// Hands what the task has gathered to the producer.
+    async fn produce(&mut self) -> Result<(), Error> {
+        let gathered = self.task.gather(std::mem::take(&mut self.spare));
+        self.spare = self.hand_over(gathered).await?;
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, mut gathered: Gathered) -> Result<Gathered, Error> {
+        self.collector.send(&mut gathered.records).await?;
+        for (changelog, records) in gathered.changelogs.iter_mut().enumerate() {
+            if !records.is_empty() {
+                self.produced[changelog] = true;
+                let partition = &self.task.changelogs()[changelog].partition;
+                self.collector.send_changelog(partition, records).await?;
+            }
+        }
+        Ok(gathered)
+    }
+
+    async fn prepare(&mut self, reply: oneshot::Sender<PreparedEpoch>) -> Result<(), Error> {
+        // A commit that failed left its epoch sealed; the task is about to be closed then.
+        if self.task.is_sealed() || !self.task.needs_commit() {
+            return Ok(());
+        }
+        let epoch = self.task.seal(std::mem::take(&mut self.spare)).map_err(task_error(self.id))?;
+        self.spare = self.hand_over(epoch.gathered).await?;
+        let offset = |(partition, offset): (TopicPartition, crate::task::CommittedOffset)| OffsetToCommit {
+            partition,
+            offset: offset.offset,
+            leader_epoch: offset.leader_epoch,
+            metadata: offset.metadata,
+        };
+        let produced = self.task.changelogs().iter().zip(&self.produced).filter(|(_, produced)| **produced);
+        let (committed, answer) = oneshot::channel();
+        self.committing = Some(answer);
+        self.held_records = 0;
+        let prepared = PreparedEpoch {
+            offsets: epoch.offsets.into_iter().map(offset).collect(),
+            changelogs: produced.map(|(changelog, _)| changelog.partition.clone()).collect(),
+            committed,
+        };
+        // A worker that does not wait any more has failed, and closes its tasks.
+        let _ = reply.send(prepared);
+        Ok(())
+    }
+
+    fn end_commit_if_answered(&mut self) -> Result<(), Error> {
+        let Some(answer) = &mut self.committing else { return Ok(()) };
+        match answer.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => Ok(()),
+            Ok(ends) => self.end_commit(Ok(ends)),
+            Err(oneshot::error::TryRecvError::Closed) => {
+                self.committing = None;
+                self.finished = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The epoch is committed: its writes become durable. Or it is not: then nothing more is done, for the task is
+    /// about to be closed, and begun again from the last commit.
+    fn end_commit(&mut self, ends: Result<ChangelogEnds, oneshot::error::RecvError>) -> Result<(), Error> {
+        self.committing = None;
+        let Ok(ends) = ends else {
+            self.finished = true;
+            return Ok(());
+        };
+        let offsets: Vec<Option<i64>> = self
+            .task
+            .changelogs()
+            .iter()
+            .zip(&self.produced)
+            .map(|(changelog, produced)| ends.get(&changelog.partition).copied().filter(|_| *produced))
+            .collect();
+        self.task.commit_stores(&offsets).map_err(task_error(self.id))?;
+        self.produced.fill(false);
+        Ok(())
+    }
+
+    /// Gives the budget back for records that left the queues.
+    fn release_permits(&mut self) {
+        for (place, input) in self.inputs.iter_mut().enumerate() {
+            let queued = self.task.buffered_records_of(place);
+            while let Some((records, _)) = input.permits.front() {
+                if input.permitted - records < queued {
+                    break;
+                }
+                input.permitted -= records;
+                input.permits.pop_front();
+            }
+        }
+    }
+
+    fn note_status(&mut self, idle: bool) {
+        if !idle && self.status_at.elapsed() < STATUS_INTERVAL {
+            return;
+        }
+        self.status_at = Instant::now();
+        let counters = self.task.counters();
+        self.status.update(self.id, |status| {
+            status.processed_records = counters.processed;
+            status.dropped_records = counters.dropped;
+            status.restored_records = counters.restored;
+            for (place, input) in self.inputs.iter().enumerate().filter(|(_, input)| input.position >= 0) {
+                let queued = self.task.buffered_records_of(place) as i64;
+                let lag = input.lag.map(|lag| lag + queued);
+                status.inputs.insert(input.partition.clone(), (input.position - queued, lag));
+            }
+        });
+    }
+}
+
+/// Milliseconds since 1970 by the machine's clock.
+pub(super) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+pub(super) fn task_error(task: TaskId) -> impl Fn(TaskError) -> Error {
+    move |source| Error::Task { task, source: std::sync::Arc::new(source) }
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
