@@ -6,6 +6,7 @@ pub mod assignor;
 pub mod client;
 pub mod config;
 mod error;
+mod kafka_streams;
 pub mod membership;
 pub mod processor;
 pub mod record;
@@ -20,6 +21,7 @@ pub use config::{
     ConfigError, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
 };
 pub use error::Error;
+pub use kafka_streams::{KafkaStreams, RunningStreams};
 pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, RecordContext, TopicPartition};
 pub use runtime::{StreamsState, StreamsStatus, TaskStatus};
 pub use time::{Timestamp, duration_millis};

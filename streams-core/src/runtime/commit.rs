@@ -61,11 +61,15 @@ impl Committer {
     }
 
     /// The offsets behind the last records of these partitions.
-    pub(super) async fn ends(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, Error> {
+    pub(super) async fn ends(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, i64>, Error> {
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let listed = self.wire.list_offsets(partitions, OffsetSpec::Latest, Isolation::ReadUncommitted).await?;
+        let listed =
+            self.wire.list_offsets(partitions, OffsetSpec::Latest, Isolation::ReadUncommitted).await?;
         Ok(listed.into_iter().map(|(partition, end)| (partition, end.offset)).collect())
     }
 
@@ -74,7 +78,9 @@ impl Committer {
         loop {
             match self.membership.commit_offsets(offsets.clone()).await {
                 Ok(()) => return Ok(()),
-                Err(fault @ (CommitError::Wire { .. } | CommitError::TooMany { .. })) if Instant::now() < until => {
+                Err(fault @ (CommitError::Wire { .. } | CommitError::TooMany { .. }))
+                    if Instant::now() < until =>
+                {
                     tracing::warn!(%fault, "commit is tried again");
                     tokio::time::sleep(RETRY).await;
                 }

@@ -116,7 +116,6 @@ impl Instance {
             }
             MembershipEvent::Failed(error) => return Err(error.into()),
             MembershipEvent::Left => {}
-            _ => tracing::debug!("news of the group that this version does not know"),
         }
         Ok(())
     }

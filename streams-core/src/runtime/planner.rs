@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kafka_protocol::ResponseError;
 
-use crate::client::wire::{Isolation, NewTopic, OffsetSpec, WireClient};
+use crate::client::wire::{NewTopic, WireClient};
 use crate::config::StreamsConfig;
 use crate::error::Error;
 use crate::membership::{FaultKind, GroupPlan, GroupPlanner, MemberSummary, PlanError, PlannedTask};
@@ -105,11 +105,6 @@ impl TopicPlanner {
         Ok(())
     }
 
-    /// The changelog partitions of a task, by place of the store; stores whose changelog is a source topic included.
-    pub(crate) fn changelogs(&self, task: TaskId) -> Vec<TopicPartition> {
-        changelogs(&self.application, task)
-    }
-
     fn new_topic(&self, topic: &InternalTopicSpec) -> NewTopic {
         let new = NewTopic::new(&*topic.name, topic.partitions).replication_factor(self.replication_factor);
         topic.settings.iter().fold(new, |new, (name, value)| new.config(name, value))
@@ -150,26 +145,15 @@ impl TopicPlanner {
         names
     }
 
-    async fn planned_tasks(&self, plan: &TopicPlan) -> Result<Vec<PlannedTask>, Error> {
-        let by_task: BTreeMap<TaskId, Vec<TopicPartition>> =
-            plan.tasks.keys().map(|task| (*task, self.changelogs(*task))).collect();
-        let all: Vec<TopicPartition> = by_task.values().flatten().cloned().collect();
-        let ends = if all.is_empty() {
-            BTreeMap::new()
-        } else {
-            self.wire.list_offsets(&all, OffsetSpec::Latest, Isolation::ReadUncommitted).await?
+    /// Tasks with state move like others: what the new owner lacks of it is restored there, from the changelog.
+    fn planned_tasks(&self, plan: &TopicPlan) -> Vec<PlannedTask> {
+        let task = |(id, partitions): (&TaskId, &Vec<TopicPartition>)| PlannedTask {
+            id: *id,
+            partitions: partitions.clone(),
+            stateful: !changelogs(&self.application, *id).is_empty(),
+            end_offset_sum: None,
         };
-        let task = |(id, partitions): (&TaskId, &Vec<TopicPartition>)| {
-            let changelogs = &by_task[id];
-            let sum = || changelogs.iter().filter_map(|it| ends.get(it)).map(|end| end.offset.max(0)).sum();
-            PlannedTask {
-                id: *id,
-                partitions: partitions.clone(),
-                stateful: !changelogs.is_empty(),
-                end_offset_sum: (!changelogs.is_empty()).then(sum),
-            }
-        };
-        Ok(plan.tasks.iter().map(task).collect())
+        plan.tasks.iter().map(task).collect()
     }
 }
 
@@ -178,13 +162,12 @@ impl GroupPlanner for TopicPlanner {
     async fn plan(&self, _members: &[MemberSummary]) -> Result<GroupPlan, PlanError> {
         let plan = self.look().await.map_err(plan_error)?;
         self.create_internal_topics(&plan).await.map_err(|fault| plan_error(PlanFault::Other(fault)))?;
-        let tasks = self.planned_tasks(&plan).await.map_err(|fault| plan_error(PlanFault::Other(fault)))?;
-        Ok(GroupPlan { tasks })
+        Ok(GroupPlan { tasks: self.planned_tasks(&plan) })
     }
 }
 
 /// The changelog partitions of a task.
-pub(crate) fn changelogs(application: &ApplicationTopology, task: TaskId) -> Vec<TopicPartition> {
+fn changelogs(application: &ApplicationTopology, task: TaskId) -> Vec<TopicPartition> {
     let stores = application.sub_topology(task.sub_topology).map_or(&[][..], |it| &it.stores);
     let topics = stores.iter().filter_map(|store| application.changelog_topic(*store));
     topics.map(|topic| TopicPartition::new(topic, task.partition as i32)).collect()

@@ -13,7 +13,7 @@ use crate::client::{
 };
 use crate::error::Error;
 use crate::record::{FetchedRecord, TopicPartition};
-use crate::task::{StreamTask, TaskError};
+use crate::task::{ChangelogPartition, StreamTask, TaskError};
 use crate::topology::TaskId;
 
 /// Records of changelogs fetched and not yet restored, all tasks of an instance together.
@@ -51,10 +51,14 @@ impl Restorer {
         task: &mut StreamTask<FetchedMessage>,
         committed: &BTreeMap<TopicPartition, CommittedOffset>,
     ) -> Result<Result<(), TaskError>, Error> {
-        let mut readings = match self.plan(task, committed).await? {
-            Ok(readings) => readings,
-            Err(fault) => return Ok(Err(fault)),
-        };
+        let bounds = self.bounds(task.changelogs().to_vec(), committed).await?;
+        let mut readings = Vec::with_capacity(bounds.len());
+        for (changelog, (partition, start, end)) in bounds.into_iter().enumerate() {
+            match task.restore_from(changelog, start, end) {
+                Ok(next) => readings.push(Reading { changelog, partition, next, end }),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
         readings.retain(|reading| reading.next < reading.end);
         if readings.is_empty() {
             return Ok(Ok(()));
@@ -84,38 +88,37 @@ impl Restorer {
         }
         let restored: u64 = task.changelogs().iter().map(|changelog| changelog.restored).sum();
         let seconds = begun.elapsed().as_secs_f64();
-        metrics::counter!("kafka_streams_restored_records_total", "task" => id.to_string()).increment(restored);
+        metrics::counter!("kafka_streams_restored_records_total", "task" => id.to_string())
+            .increment(restored);
         tracing::info!(task = %id, records = restored, seconds, "restored {restored} records of task {id}");
         Ok(Ok(()))
     }
 
-    async fn plan(
+    /// The first offset of each changelog, and the one to restore up to.
+    async fn bounds(
         &self,
-        task: &StreamTask<FetchedMessage>,
+        changelogs: Vec<ChangelogPartition>,
         committed: &BTreeMap<TopicPartition, CommittedOffset>,
-    ) -> Result<Result<Vec<Reading>, TaskError>, Error> {
+    ) -> Result<Vec<(TopicPartition, i64, i64)>, Error> {
         let partitions: Vec<TopicPartition> =
-            task.changelogs().iter().map(|changelog| changelog.partition.clone()).collect();
+            changelogs.iter().map(|changelog| changelog.partition.clone()).collect();
         if partitions.is_empty() {
-            return Ok(Ok(Vec::new()));
+            return Ok(Vec::new());
         }
         let starts = self.wire.list_offsets(&partitions, OffsetSpec::Earliest, self.isolation).await?;
         let ends = self.wire.list_offsets(&partitions, OffsetSpec::Latest, self.isolation).await?;
-        let mut readings = Vec::with_capacity(partitions.len());
-        for (changelog, partition) in partitions.into_iter().enumerate() {
-            let start = starts.get(&partition).map_or(0, |listed| listed.offset);
-            let mut end = ends.get(&partition).map_or(0, |listed| listed.offset);
-            if task.changelogs()[changelog].is_source {
+        let bound = |changelog: ChangelogPartition| {
+            let start = starts.get(&changelog.partition).map_or(0, |listed| listed.offset);
+            let mut end = ends.get(&changelog.partition).map_or(0, |listed| listed.offset);
+            if changelog.is_source {
                 // What the group has not committed will come in as input.
-                let processed = committed.get(&partition).map_or(start, |committed| committed.offset);
+                let processed =
+                    committed.get(&changelog.partition).map_or(start, |committed| committed.offset);
                 end = end.min(processed);
             }
-            match task.restore_from(changelog, start, end) {
-                Ok(next) => readings.push(Reading { changelog, partition, next, end }),
-                Err(fault) => return Ok(Err(fault)),
-            }
-        }
-        Ok(Ok(readings))
+            (changelog.partition, start, end)
+        };
+        Ok(changelogs.into_iter().map(bound).collect())
     }
 
     async fn read(
@@ -170,9 +173,8 @@ impl Restorer {
     }
 
     async fn consumer(&self) -> Result<Arc<DataConsumer>, Error> {
-        let start = async || {
-            DataConsumer::start(&self.properties, &self.group_id, BUFFER_BYTES).map(Arc::new)
-        };
+        let start =
+            async || DataConsumer::start(&self.properties, &self.group_id, BUFFER_BYTES).map(Arc::new);
         Ok(Arc::clone(self.consumer.get_or_try_init(start).await?))
     }
 }

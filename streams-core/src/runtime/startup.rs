@@ -56,14 +56,15 @@ impl Startup {
         let planner =
             TopicPlanner::new(Arc::clone(&self.application), wire.clone(), config, partition_counts.clone());
         let plan = wait_for_topics(&planner, config).await?;
-        let topics: Vec<Arc<str>> =
-            plan.partitions.keys().filter(|topic| !plan.internal.iter().any(|it| it.name == **topic)).cloned().collect();
+        let topics: Vec<Arc<str>> = plan
+            .partitions
+            .keys()
+            .filter(|topic| !plan.internal.iter().any(|it| it.name == **topic))
+            .cloned()
+            .collect();
         let retentions = retentions(&wire, &topics).await;
-        let membership = Membership::start(
-            membership_config(config, &directory, &plan),
-            wire.clone(),
-            Arc::new(planner),
-        );
+        let membership =
+            Membership::start(membership_config(config, &directory, &plan), wire.clone(), Arc::new(planner));
         let isolation = match config.guarantee {
             ProcessingGuarantee::AtLeastOnce => Isolation::ReadUncommitted,
             ProcessingGuarantee::ExactlyOnce => Isolation::ReadCommitted,
@@ -92,7 +93,8 @@ impl Startup {
         let (reports, from_workers) = mpsc::unbounded_channel();
         let mut workers = Vec::with_capacity(config.threads);
         for index in 0..config.threads {
-            let parts = self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone())?;
+            let parts =
+                self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone())?;
             let (commands, received) = mpsc::unbounded_channel();
             let ended = self.tasks.spawn(Worker::new(parts).run(received));
             workers.push(WorkerLink { commands, ended });
@@ -184,7 +186,11 @@ async fn wait_for_topics(planner: &TopicPlanner, config: &StreamsConfig) -> Resu
     }
 }
 
-fn membership_config(config: &StreamsConfig, directory: &StateDirectory, plan: &TopicPlan) -> MembershipConfig {
+fn membership_config(
+    config: &StreamsConfig,
+    directory: &StateDirectory,
+    plan: &TopicPlan,
+) -> MembershipConfig {
     let topics = plan.partitions.keys().map(ToString::to_string).collect();
     let mut member = MembershipConfig::new(&config.application_id, directory.process_id(), topics);
     member.instance_id = config.group_instance_id.clone();

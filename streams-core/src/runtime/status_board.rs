@@ -8,10 +8,10 @@ use crate::topology::TaskId;
 
 /// The status of all tasks of an instance. Tasks write to it a few times a second at most, never per record.
 #[derive(Debug, Clone, Default)]
-pub(super) struct StatusBoard(Arc<Mutex<StreamsStatus>>);
+pub(crate) struct StatusBoard(Arc<Mutex<StreamsStatus>>);
 
 impl StatusBoard {
-    pub(super) fn snapshot(&self) -> StreamsStatus {
+    pub(crate) fn snapshot(&self) -> StreamsStatus {
         self.lock().clone()
     }
 

@@ -77,7 +77,11 @@ pub(super) struct WorkerParts {
 #[derive(Debug)]
 enum TaskHandle {
     Opening(JoinHandle<()>),
-    Running { mailbox: mpsc::UnboundedSender<TaskMessage>, inputs: Vec<TopicPartition>, runner: JoinHandle<()> },
+    Running {
+        mailbox: mpsc::UnboundedSender<TaskMessage>,
+        inputs: Vec<TopicPartition>,
+        runner: JoinHandle<()>,
+    },
 }
 
 #[derive(Debug)]
@@ -190,7 +194,8 @@ impl Worker {
                 }
             })
             .collect();
-        let inputs: Vec<TopicPartition> = opened.inputs.iter().map(|(partition, _)| partition.clone()).collect();
+        let inputs: Vec<TopicPartition> =
+            opened.inputs.iter().map(|(partition, _)| partition.clone()).collect();
         let Committer { producer, wire, patience, .. } = &self.parts.committer;
         let collector = RecordCollector::new(
             Arc::clone(producer),

@@ -271,6 +271,11 @@ impl<M: FetchedRecord> StreamTask<M> {
         self.group.queues().iter().map(RecordQueue::len).sum()
     }
 
+    /// How many records wait in the queue of one input.
+    pub fn buffered_records_of(&self, input: usize) -> usize {
+        self.group.queues().get(input).map_or(0, RecordQueue::len)
+    }
+
     /// How many bytes wait in the queues.
     pub fn buffered_bytes(&self) -> usize {
         self.group.queues().iter().map(RecordQueue::bytes).sum()
