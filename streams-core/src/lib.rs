@@ -6,6 +6,8 @@ pub mod assignor;
 pub mod client;
 pub mod config;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod kafka_streams;
 pub mod membership;
 pub mod processor;
