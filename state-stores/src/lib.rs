@@ -11,7 +11,9 @@ mod change;
 mod commit_cycle;
 mod key_value;
 mod layers;
+mod session;
 mod stores;
+mod versioned;
 mod window;
 mod windowed;
 
@@ -19,6 +21,8 @@ pub use backend::{InMemory, RocksDb};
 pub use builder::Builder;
 pub use change::{StoreChange, ValueAndTimestamp};
 pub use key_value::{KeyValueStore, KeyValues, TimestampedKeyValueStore};
+pub use session::SessionStore;
 pub use stores::Stores;
+pub use versioned::{VersionedKeyValueStore, VersionedPut, VersionedRecord};
 pub use window::{TimestampedWindowStore, WindowEntries, WindowStore};
 pub use windowed::{Window, Windowed};

@@ -10,6 +10,8 @@ use streams_core::{Data, duration_millis};
 use crate::builder::Builder;
 use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use crate::layers::{Plain, Timestamped};
+use crate::session::SessionStore;
+use crate::versioned::VersionedKeyValueStore;
 use crate::window::{TimestampedWindowStore, WindowStore};
 
 /// Names each kind of store.
@@ -79,6 +81,33 @@ impl Stores {
         Builder::new(name, delete_after(retention), move |settings, database| {
             let format = Box::new(Timestamped(Arc::clone(&value_serde)));
             WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
+        })
+    }
+
+    /// Values by key and session, kept until stream time is `retention` past the session's end.
+    pub fn session<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        retention: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<SessionStore<K, V>> {
+        Builder::new(name, delete_after(retention), move |settings, database| {
+            let format = Box::new(Plain(Arc::clone(&value_serde)));
+            SessionStore::open(settings, retention, Arc::clone(&key_serde), format, database)
+        })
+    }
+
+    /// Values by key with their history, kept until stream time is `history` past the moment a version ceased to hold.
+    pub fn versioned_key_value<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        history: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<VersionedKeyValueStore<K, V>> {
+        let cleanup = CleanupPolicy::CompactAfter { min_compaction_lag_ms: duration_millis(history) };
+        Builder::new(name, cleanup, move |settings, database| {
+            let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
+            VersionedKeyValueStore::open(settings, history, keys, values, database)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The way of uncommitted writes to the database, and of changelog records back.
 
+use streams_core::Timestamp;
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
 use streams_core::state::{ChangelogRecord, KeyspaceId, StoreError, TaskDatabase, WriteBatch};
@@ -18,6 +19,25 @@ impl<T: Clone> Layers<T> {
             into.push(key, value, record.timestamp, record.headers.clone());
         }
         self.changelog.clear();
+    }
+
+    /// Appends a changelog record that the layers do not make by themselves.
+    pub(crate) fn log(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp) {
+        let headers = self.settings.changelog_headers.then(|| self.headers.clone()).unwrap_or_default();
+        self.changelog.push(Some(key), value, Some(timestamp), headers);
+    }
+
+    /// Copies the writes of the open epoch into the batch, and keeps them.
+    pub(crate) fn stage_pending(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        if let Place::Segments(segments) = &mut self.place {
+            segments.seal();
+        }
+        stage_layer(&self.pending, &mut self.place, &*self.database, batch)
+    }
+
+    /// Forgets the writes of the open epoch, for they are in the database.
+    pub(crate) fn forget_pending(&mut self) {
+        self.pending.clear();
     }
 
     pub(crate) fn uncommitted_bytes(&self) -> usize {

@@ -61,3 +61,21 @@ impl<V: 'static> ValueFormat<ValueAndTimestamp<V>> for Timestamped<V> {
         TIMESTAMP_LEN
     }
 }
+
+/// Bytes, for stores that have a form of their own.
+pub(crate) struct Raw;
+
+impl ValueFormat<Box<[u8]>> for Raw {
+    fn write(&self, value: &Box<[u8]>, out: &mut Vec<u8>) -> Result<bool, SerdeError> {
+        out.extend_from_slice(value);
+        Ok(true)
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Box<[u8]>, SerdeError> {
+        Ok(bytes.into())
+    }
+
+    fn timestamp_len(&self) -> usize {
+        0
+    }
+}

@@ -8,6 +8,9 @@ use streams_core::state::{KeyspaceId, StoreError, TaskDatabase, WriteBatch};
 /// Length of the segment's number in front of a key within the layers above the database.
 pub(crate) const SEGMENT_LEN: usize = 8;
 
+/// The number of a segment that never grows old.
+pub(crate) const ENDLESS: i64 = i64::MAX;
+
 /// The key under which a store's clock lies in its own keyspace.
 const CLOCK_KEY: &[u8] = b"clock";
 
@@ -69,10 +72,16 @@ impl Segments {
             let start = name.strip_prefix(&**store).and_then(|rest| rest.strip_prefix(':'));
             if let Some(start) = start.and_then(|start| start.parse::<i64>().ok()) {
                 let keyspace = database.keyspace(&name)?;
-                segments.live.insert(start / segments.interval_ms, Some(keyspace));
+                let number = if start == ENDLESS { ENDLESS } else { start / segments.interval_ms };
+                segments.live.insert(number, Some(keyspace));
             }
         }
         Ok(segments)
+    }
+
+    /// The largest time seen, in ms; -1 before the first.
+    pub(crate) fn observed_ms(&self) -> i64 {
+        self.observed_ms
     }
 
     pub(crate) fn observe(&mut self, time_ms: i64) {

@@ -123,10 +123,6 @@ impl WriteLayer {
         self.bytes.len() + self.writes.len() * WRITE_OVERHEAD_BYTES
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty()
-    }
-
     /// Forgets the writes and keeps the room.
     pub(crate) fn clear(&mut self) {
         self.table.clear();

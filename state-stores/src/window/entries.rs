@@ -9,6 +9,7 @@ use streams_core::state::{Direction, StoreError};
 
 use super::key_schema;
 use crate::key_value::read_key;
+use crate::session;
 use crate::windowed::{Window, Windowed};
 
 /// An entry as the layers know it.
@@ -16,23 +17,45 @@ pub(crate) type RawEntry<T> = Result<(Box<[u8]>, T), StoreError>;
 
 type RawEntries<'a, T> = Box<dyn Iterator<Item = RawEntry<T>> + 'a>;
 
-/// Entries of a window store, read as they are asked for: key and window, value.
+/// Entries of a window or session store, read as they are asked for: key and window, value.
 pub struct WindowEntries<'a, K, T> {
     store: &'a str,
     key_serde: &'a dyn Serde<K>,
-    size_ms: i64,
+    layout: KeyLayout,
     entries: RawEntries<'a, T>,
     key: PhantomData<fn() -> K>,
+}
+
+/// How key and window lie in a store's key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyLayout {
+    /// [`key_schema`], windows being of this length in ms.
+    Window(i64),
+    /// That of [sessions](crate::session::key_schema).
+    Session,
+}
+
+impl KeyLayout {
+    /// Key and window; none where the bytes are too short.
+    pub(crate) fn split(self, bytes: &[u8]) -> Option<(&[u8], Window)> {
+        match self {
+            KeyLayout::Session => session::key_schema::split(bytes),
+            KeyLayout::Window(size_ms) => {
+                let (key, start) = key_schema::split(bytes)?;
+                Some((key, Window::new(start, start.saturating_add(size_ms))))
+            }
+        }
+    }
 }
 
 impl<'a, K, T> WindowEntries<'a, K, T> {
     pub(crate) fn new(
         store: &'a str,
         key_serde: &'a dyn Serde<K>,
-        size_ms: i64,
+        layout: KeyLayout,
         entries: RawEntries<'a, T>,
     ) -> Self {
-        WindowEntries { store, key_serde, size_ms, entries, key: PhantomData }
+        WindowEntries { store, key_serde, layout, entries, key: PhantomData }
     }
 }
 
@@ -40,13 +63,16 @@ impl<K: 'static, T> Iterator for WindowEntries<'_, K, T> {
     type Item = Result<(Windowed<K>, T), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.entries.next()?.and_then(|(bytes, value)| {
-            // The filter has seen that the key is long enough.
-            let (key, start) = key_schema::split(&bytes).unwrap_or((&bytes, 0));
-            let key = read_key(self.key_serde, key, self.store)?;
-            let window = Window::new(start, start.saturating_add(self.size_ms));
-            Ok((Windowed::new(key, window), value))
-        }))
+        loop {
+            let (bytes, value) = match self.entries.next()? {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(error)),
+            };
+            let Some((key, window)) = self.layout.split(&bytes) else { continue };
+            return Some(
+                read_key(self.key_serde, key, self.store).map(|key| (Windowed::new(key, window), value)),
+            );
+        }
     }
 }
 
@@ -125,18 +151,14 @@ fn bytes(bound: &Bound<Box<[u8]>>) -> Option<&Box<[u8]>> {
     }
 }
 
-/// Lets those entries pass whose key is admitted and whose window begins between two times, and every error.
+/// Lets those entries pass whose key and window are wanted, and every error.
 pub(crate) fn filter<T>(
-    keys: KeyFilter,
-    from_ms: i64,
-    to_ms: i64,
-) -> impl FnMut(RawEntry<T>) -> Option<RawEntry<T>> {
-    move |entry| match &entry {
-        Err(_) => Some(entry),
-        Ok((bytes, _)) => {
-            let (key, start) = key_schema::split(bytes)?;
-            (start >= from_ms && start <= to_ms && keys.admits(key)).then_some(entry)
-        }
+    layout: KeyLayout,
+    wanted: impl Fn(&[u8], Window) -> bool,
+) -> impl FnMut(&RawEntry<T>) -> bool {
+    move |entry| match entry {
+        Err(_) => true,
+        Ok((bytes, _)) => layout.split(bytes).is_some_and(|(key, window)| wanted(key, window)),
     }
 }
 

@@ -4,6 +4,9 @@
 /// Length of what follows the key.
 pub(crate) const SUFFIX_LEN: usize = 12;
 
+/// Length of what follows the key in a session's key.
+const LONGEST_SUFFIX_LEN: usize = 16;
+
 /// Appends start and sequence number to a key's bytes.
 pub(crate) fn append_suffix(out: &mut Vec<u8>, start_ms: i64, sequence: i32) {
     out.extend_from_slice(&start_ms.to_be_bytes());
@@ -21,14 +24,14 @@ pub(crate) fn start_of(bytes: &[u8]) -> Option<i64> {
     split(bytes).map(|(_, start)| start)
 }
 
-/// A bound at or behind all window keys whose key is at most `key`: a shorter key, followed by its time, may lie
-/// behind a longer one, so the bound steps back to the first place where a time's byte could be the larger one.
+/// A bound at or behind all window and session keys whose key is at most `key`: a shorter key, followed by its time,
+/// may lie behind a longer one, so the bound steps back to the first place where a time's byte could be the larger one.
 pub(crate) fn upper_bound(key: &[u8], latest_ms: i64) -> Vec<u8> {
     let first_time_byte = latest_ms.max(0).to_be_bytes()[0];
     let kept = key.iter().position(|&byte| byte <= first_time_byte).unwrap_or(key.len());
     let mut bound = key[..kept].to_vec();
     bound.push(first_time_byte);
-    bound.resize(key.len() + SUFFIX_LEN + 1, u8::MAX);
+    bound.resize(key.len() + LONGEST_SUFFIX_LEN + 1, u8::MAX);
     bound
 }
 

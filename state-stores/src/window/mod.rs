@@ -16,7 +16,7 @@ use streams_core::state::{ChangelogRecord, Direction, StateStore, StoreError, Ta
 use streams_core::{Data, Timestamp, duration_millis};
 
 pub use entries::WindowEntries;
-use entries::{KeyFilter, filter};
+pub(crate) use entries::{KeyFilter, KeyLayout, RawEntry, filter};
 
 use crate::builder::{Builder, StoreSettings};
 use crate::change::{StoreChange, ValueAndTimestamp};
@@ -293,8 +293,9 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         self.layers.sort();
         let (lower, upper) = (Bound::Included(lower), Bound::Included(upper));
         let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
-        let entries = scan.filter_map(filter(exactly, from, to));
-        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, self.size_ms, Box::new(entries)))
+        let layout = KeyLayout::Window(self.size_ms);
+        let entries = scan.filter(filter(layout, between(exactly, from, to)));
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, Box::new(entries)))
     }
 
     fn scan_keys(
@@ -314,12 +315,13 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let (lower, upper) = within.bounds(to);
         let in_memory = self.in_memory;
         let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
-        let found = scan.filter_map(filter(within, from, to));
+        let layout = KeyLayout::Window(self.size_ms);
+        let found = scan.filter(filter(layout, between(within, from, to)));
         let entries = match in_memory {
             true => entries::by_time(found, direction)?,
             false => Box::new(found),
         };
-        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, self.size_ms, entries))
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, entries))
     }
 
     /// Lays the layers' key out in `key_bytes`.
@@ -344,6 +346,10 @@ impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
     ) -> Result<(), StoreError> {
         self.layers.restore(records, batch)
     }
+}
+
+fn between(keys: KeyFilter, from_ms: i64, to_ms: i64) -> impl Fn(&[u8], Window) -> bool {
+    move |key, window| (from_ms..=to_ms).contains(&window.start.as_millis()) && keys.admits(key)
 }
 
 impl<K, T> fmt::Debug for WindowStore<K, T> {
