@@ -1,9 +1,9 @@
 //! The way of uncommitted writes to the database, and of changelog records back.
 
-use streams_core::Timestamp;
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
 use streams_core::state::{ChangelogRecord, KeyspaceId, StoreError, TaskDatabase, WriteBatch};
+use streams_core::{Headers, Timestamp};
 
 use super::segments::{SEGMENT_LEN, segment_of};
 use super::write_layer::WriteLayer;
@@ -23,7 +23,7 @@ impl<T: Clone> Layers<T> {
 
     /// Appends a changelog record that the layers do not make by themselves.
     pub(crate) fn log(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp) {
-        let headers = self.settings.changelog_headers.then(|| self.headers.clone()).unwrap_or_default();
+        let headers = if self.settings.changelog_headers { self.headers.clone() } else { Headers::new() };
         self.changelog.push(Some(key), value, Some(timestamp), headers);
     }
 

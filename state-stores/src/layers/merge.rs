@@ -7,6 +7,9 @@ use super::format::ValueFormat;
 use super::unreadable;
 use super::write_layer::WriteRange;
 
+/// A key's bytes and what it stands for.
+pub(crate) type Entry<V> = (Box<[u8]>, V);
+
 /// Keys and values of all layers in key order; of a key that several hold, the outermost layer's word counts.
 pub(crate) struct Merge<'a, T> {
     pub(crate) store: &'a str,
@@ -18,7 +21,7 @@ pub(crate) struct Merge<'a, T> {
     pub(crate) pending: Layer<WriteRange<'a>>,
     pub(crate) sealed: Layer<WriteRange<'a>>,
     pub(crate) database: KeyValueIter<'a>,
-    pub(crate) database_head: Option<(Box<[u8]>, Box<[u8]>)>,
+    pub(crate) database_head: Option<Entry<Box<[u8]>>>,
 }
 
 /// A layer's entries and the next of them.
@@ -69,12 +72,12 @@ impl<T: Clone> Merge<'_, T> {
         Some(heads.map(|head| head == Some(*first)))
     }
 
-    fn next_value(&mut self) -> Result<Option<(Box<[u8]>, Option<T>)>, StoreError> {
+    fn next_value(&mut self) -> Result<Option<Entry<Option<T>>>, StoreError> {
         let Some([cached, pending, sealed, stored]) = self.next_key() else { return Ok(None) };
         let skip = self.prefix_len;
         let (store, format) = (self.store, self.format);
         let decode = |bytes: &[u8]| format.read(bytes).map_err(|source| unreadable(store, source)).map(Some);
-        let mut found: Option<(Box<[u8]>, Option<T>)> = None;
+        let mut found: Option<Entry<Option<T>>> = None;
         if cached && let Some((key, value)) = self.cache.take() {
             found = Some((key[skip..].into(), value.cloned()));
         }
@@ -97,7 +100,7 @@ impl<T: Clone> Merge<'_, T> {
 }
 
 impl<T: Clone> Iterator for Merge<'_, T> {
-    type Item = Result<(Box<[u8]>, T), StoreError>;
+    type Item = Result<Entry<T>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -24,7 +24,7 @@ use streams_core::{Headers, Timestamp};
 use cache::{Base, Cache};
 pub(crate) use format::{Plain, Raw, Timestamped, ValueFormat};
 use merge::Layer;
-pub(crate) use merge::Merge;
+pub(crate) use merge::{Entry, Merge};
 pub(crate) use segment_scan::SegmentScan;
 pub(crate) use segments::{ENDLESS, SEGMENT_LEN, Segments};
 pub(crate) use state_store::layered_state_store;

@@ -5,7 +5,7 @@ use std::vec;
 
 use streams_core::state::{Direction, StoreError};
 
-use super::{Layers, Merge};
+use super::{Entry, Layers, Merge};
 
 /// The entries between two keys in each of some segments, segment after segment.
 pub(crate) struct SegmentScan<'a, T> {
@@ -34,7 +34,7 @@ impl<'a, T: Clone> SegmentScan<'a, T> {
 }
 
 impl<T: Clone> Iterator for SegmentScan<'_, T> {
-    type Item = Result<(Box<[u8]>, T), StoreError>;
+    type Item = Result<Entry<T>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

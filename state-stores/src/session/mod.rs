@@ -17,7 +17,7 @@ use streams_core::{Data, Timestamp, duration_millis};
 use crate::builder::StoreSettings;
 use crate::change::StoreChange;
 use crate::key_value::{read_key, write_key};
-use crate::layers::{Layers, Place, SegmentScan, Segments, ValueFormat, layered_state_store};
+use crate::layers::{Entry, Layers, Place, SegmentScan, Segments, ValueFormat, layered_state_store};
 use crate::window::{KeyFilter, KeyLayout, RawEntry, WindowEntries, filter, segment_interval_ms};
 use crate::windowed::{Window, Windowed};
 
@@ -247,7 +247,7 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
     }
 }
 
-fn sorted_by_end<T>(entries: impl Iterator<Item = RawEntry<T>>) -> Result<Vec<(Box<[u8]>, T)>, StoreError> {
+fn sorted_by_end<T>(entries: impl Iterator<Item = RawEntry<T>>) -> Result<Vec<Entry<T>>, StoreError> {
     let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_cached_key(|(bytes, _)| {
         key_schema::split(bytes).map(|(key, session)| (session.end, session.start, key.to_vec()))

@@ -9,11 +9,12 @@ use streams_core::state::{Direction, StoreError};
 
 use super::key_schema;
 use crate::key_value::read_key;
+use crate::layers::Entry;
 use crate::session;
 use crate::windowed::{Window, Windowed};
 
 /// An entry as the layers know it.
-pub(crate) type RawEntry<T> = Result<(Box<[u8]>, T), StoreError>;
+pub(crate) type RawEntry<T> = Result<Entry<T>, StoreError>;
 
 type RawEntries<'a, T> = Box<dyn Iterator<Item = RawEntry<T>> + 'a>;
 
@@ -128,7 +129,7 @@ impl KeyFilter {
     /// Bounds within which all admitted keys lie, if their times are at most `latest_ms`.
     pub(crate) fn bounds(&self, latest_ms: i64) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
         let (lower, upper) = match self {
-            KeyFilter::Exactly(key) => (Some(key), Some(key)),
+            KeyFilter::Exactly(key) => (Some(&**key), Some(&**key)),
             KeyFilter::Between(lower, upper) => (bytes(lower), bytes(upper)),
         };
         let lower = lower.map_or(Bound::Unbounded, |key| Bound::Included(key.to_vec()));
@@ -144,7 +145,7 @@ impl KeyFilter {
     }
 }
 
-fn bytes(bound: &Bound<Box<[u8]>>) -> Option<&Box<[u8]>> {
+fn bytes(bound: &Bound<Box<[u8]>>) -> Option<&[u8]> {
     match bound {
         Bound::Included(key) | Bound::Excluded(key) => Some(key),
         Bound::Unbounded => None,
