@@ -15,6 +15,6 @@ pub use batch::{KeyspaceId, WriteBatch, WriteOp};
 pub use changelog::{ChangelogConfig, ChangelogRecord, CleanupPolicy};
 pub use error::StoreError;
 pub use store::{
-    Direction, KeyValueIter, ReadOnlyStores, StateBackend, StateStore, StoreBuilder, TaskDatabase,
-    TaskDatabases,
+    Direction, KeyValueIter, ReadOnlyStores, StateBackend, StateStore, StoreBuilder, StoreEntry,
+    TaskDatabase, TaskDatabases,
 };

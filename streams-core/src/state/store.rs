@@ -202,6 +202,30 @@ pub trait StateStore: Any + Send + Debug {
     fn approximate_len(&self) -> u64 {
         0
     }
+
+    /// Shows every live entry, newest writes included, in the store's own order: for browsing a store whose types are
+    /// not known.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn visit_entries(&mut self, _visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// An entry of a store, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreEntry<'a> {
+    /// The key alone, as its serde writes it.
+    pub key: &'a [u8],
+    /// Start and end of its window or session, in stores of these.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// The value alone, as its serde writes it.
+    pub value: &'a [u8],
+    /// The value's time, in timestamped stores; the time from which it is valid, in versioned ones.
+    pub timestamp: Option<Timestamp>,
+    /// The time up to which it is valid, in versioned stores; none where it is the latest.
+    pub valid_to: Option<Timestamp>,
 }
 
 /// Makes a store for each task.
