@@ -18,6 +18,7 @@ use crate::group::config::GroupConfig;
 use crate::group::driver::GroupDriver;
 use crate::log::Syncer;
 use crate::topics::TopicRegistry;
+use crate::txn::driver::TxnDriver;
 
 pub(crate) use housekeeping::housekeeping;
 pub(crate) use producer_ids::ProducerIds;
@@ -29,8 +30,9 @@ pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 pub(crate) struct Broker {
     config: LogServerConfig,
     apis: ApiTable,
-    topics: TopicRegistry,
+    topics: Arc<TopicRegistry>,
     groups: Arc<GroupDriver>,
+    transactions: Arc<TxnDriver>,
     producer_ids: ProducerIds,
     cluster_id: String,
     syncer: Arc<Syncer>,
@@ -54,12 +56,14 @@ impl Broker {
         let lock = lock_directory(&config)?;
         let syncer = Syncer::start(config.fsync)?;
         let shutdown = CancellationToken::new();
-        let topics = TopicRegistry::open(&config, Arc::clone(&syncer))?;
+        let topics = Arc::new(TopicRegistry::open(&config, Arc::clone(&syncer))?);
         let groups = GroupDriver::open(&topics, GroupConfig::of(&config), shutdown.clone())?;
+        let transactions = TxnDriver::open(&topics, &groups, shutdown.clone())?;
         Ok(Arc::new(Broker {
             apis: ApiTable::new(),
             topics,
             groups,
+            transactions,
             producer_ids: ProducerIds::open(data_dir)?,
             cluster_id: read_or_make_cluster_id(&config)?,
             syncer,
@@ -88,6 +92,11 @@ impl Broker {
     /// All groups and their offsets.
     pub(crate) fn groups(&self) -> &GroupDriver {
         &self.groups
+    }
+
+    /// All transactions.
+    pub(crate) fn transactions(&self) -> &Arc<TxnDriver> {
+        &self.transactions
     }
 
     /// Gives out producer ids.

@@ -87,6 +87,7 @@ impl LogServer {
             tracing::warn!(open = running.connections.len(), "connections did not finish in time");
         }
         let broker = running.broker;
+        broker.transactions().close().await;
         broker.groups().close().await;
         match tokio::task::spawn_blocking(move || broker.close()).await {
             Ok(closed) => closed,

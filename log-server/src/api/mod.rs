@@ -3,6 +3,8 @@
 //! To add an API: write `api/<name>.rs` with a unit struct that implements [`Api`], and name it in
 //! [`ApiTable::new`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod create_partitions;
@@ -15,6 +17,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -32,6 +35,7 @@ mod offset_for_leader_epoch;
 mod outcome;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -165,6 +169,10 @@ impl ApiTable {
             ApiEntry::of::<offset_delete::OffsetDelete>(),
             ApiEntry::of::<offset_fetch::OffsetFetch>(),
             ApiEntry::of::<sync_group::SyncGroup>(),
+            ApiEntry::of::<add_partitions_to_txn::AddPartitionsToTxn>(),
+            ApiEntry::of::<add_offsets_to_txn::AddOffsetsToTxn>(),
+            ApiEntry::of::<end_txn::EndTxn>(),
+            ApiEntry::of::<txn_offset_commit::TxnOffsetCommit>(),
         ];
         ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
     }

@@ -11,3 +11,11 @@ pub(super) fn code_of<T>(outcome: &Result<T, ErrorCode>) -> i16 {
 pub(super) fn code_if(error: Option<ErrorCode>) -> i16 {
     error.map_or(0, |error| error.code())
 }
+
+/// The error as a client of `version` knows it: before `fenced_from` a fenced producer has an invalid epoch.
+pub(super) fn known_to(version: i16, fenced_from: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::ProducerFenced if version < fenced_from => ErrorCode::InvalidProducerEpoch,
+        error => error,
+    }
+}

@@ -17,10 +17,12 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
+use crate::journal::ProducerIdentity;
 use crate::log::{Appended, PartitionLog, now_ms};
 use crate::protocol::ErrorCode;
 use crate::records::{BatchError, BatchHeader, Compression, Records};
 use crate::topics::{Refusal, Topic, TopicConfig};
+use crate::txn::driver::Admission;
 
 /// The handler.
 pub(crate) struct Produce;
@@ -48,7 +50,7 @@ impl Api for Produce {
             for partition in data.partition_data {
                 let index = partition.index;
                 let appended = if acks_valid {
-                    append(topic.as_deref(), partition, version)
+                    append(&broker, topic.as_deref(), partition, version)
                 } else {
                     Err((ErrorCode::InvalidRequiredAcks, String::new()))
                 };
@@ -84,6 +86,7 @@ impl Api for Produce {
 
 /// Judges a partition's batch and appends it.
 fn append(
+    broker: &Broker,
     topic: Option<&Topic>,
     data: PartitionProduceData,
     version: i16,
@@ -98,8 +101,28 @@ fn append(
     let config = log.config();
     let batch = data.records.unwrap_or_default();
     let (header, batch) = validate(batch, &config, version)?;
+    // Held until the batch is in the log, so that the transaction's marker comes after it.
+    let _admission = admit(broker, &header, &topic.name, data.index)?;
     let appended = log.append(header, &batch).map_err(|code| (code, String::new()))?;
     Ok((log, appended))
+}
+
+/// Checks that a transactional batch belongs to an open transaction in which the partition takes part (KIP-890).
+fn admit(
+    broker: &Broker,
+    header: &BatchHeader,
+    topic: &str,
+    partition: i32,
+) -> Result<Option<Admission>, Refusal> {
+    if !header.is_transactional() {
+        return Ok(None);
+    }
+    let producer = ProducerIdentity { id: header.producer_id, epoch: header.producer_epoch };
+    let admission = broker.transactions().admit(producer, topic, partition);
+    admission.map(Some).ok_or_else(|| {
+        let code = broker.transactions().refusal_to_write(producer);
+        (code, "the producer has no open transaction that this partition takes part in".to_owned())
+    })
 }
 
 /// Checks that the bytes are one sound batch that clients may write to a topic of this configuration; recompresses
@@ -138,9 +161,6 @@ fn validate(batch: Bytes, config: &TopicConfig, version: i16) -> Result<(BatchHe
     else {
         return Err((ErrorCode::UnsupportedCompressionType, "the codec is not supported".to_owned()));
     };
-    if header.is_transactional() {
-        return Err((ErrorCode::InvalidTxnState, "the producer has no open transaction".to_owned()));
-    }
     check_time(&header, config)?;
     if config.compact {
         check_keys(header, &batch)?;

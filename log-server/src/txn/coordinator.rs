@@ -211,6 +211,15 @@ impl TxnCoordinator {
         })
     }
 
+    /// Why a producer may not write within a transaction of the id.
+    pub(crate) fn refusal(&self, id: &str, producer: ProducerIdentity) -> ErrorCode {
+        match self.current_of(id, producer) {
+            Err(ErrorCode::ProducerFenced) => ErrorCode::InvalidProducerEpoch,
+            Err(error) => error,
+            Ok(_) => ErrorCode::InvalidTxnState,
+        }
+    }
+
     /// The transactional id of a producer, if it has one.
     pub(crate) fn id_of(&self, producer_id: i64) -> Option<&str> {
         self.producers.get(&producer_id).map(String::as_str)
