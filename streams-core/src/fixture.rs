@@ -37,10 +37,13 @@ impl StateBackend for MapBackend {
     }
 }
 
+/// Values by keyspace and key.
+type Entries = BTreeMap<(u32, Vec<u8>), Vec<u8>>;
+
 #[derive(Debug, Default)]
 pub(crate) struct MapDatabase {
     keyspaces: Mutex<Vec<String>>,
-    entries: Mutex<BTreeMap<(u32, Vec<u8>), Vec<u8>>>,
+    entries: Mutex<Entries>,
 }
 
 impl TaskDatabase for MapDatabase {

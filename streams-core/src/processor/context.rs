@@ -99,6 +99,11 @@ impl<'a, 'n, KOut: Data, VOut: Data> ProcessorContext<'a, 'n, KOut, VOut> {
         self.node.record_context()
     }
 
+    /// The event time of the record that is being processed.
+    pub fn timestamp(&self) -> Timestamp {
+        self.node.timestamp()
+    }
+
     /// The headers of the record that is being processed.
     pub fn headers(&self) -> &Headers {
         self.node.headers()

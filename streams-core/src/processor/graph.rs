@@ -242,6 +242,11 @@ impl NodeContext<'_> {
         self.shared.record_context()
     }
 
+    /// The event time of the record that is being processed.
+    pub fn timestamp(&self) -> Timestamp {
+        self.shared.timestamp()
+    }
+
     /// The headers of the record that is being processed.
     pub fn headers(&self) -> &Headers {
         self.shared.headers()
@@ -288,3 +293,6 @@ impl NodeContext<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

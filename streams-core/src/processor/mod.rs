@@ -11,6 +11,7 @@ mod punctuation;
 mod shared;
 mod sink;
 mod source;
+mod wrapper;
 
 pub use context::{InitContext, ProcessorContext};
 pub use error::{ProcessorError, ProcessorErrorKind, RecordPart};
@@ -23,7 +24,8 @@ pub use partitioner::{PartitionCounts, Partitioner, StreamPartitioner, murmur2, 
 pub use punctuation::{PunctuationId, PunctuationSchedule, PunctuationType};
 pub use shared::{GlobalStore, OuterRecord, Shared, StoreHandle};
 pub use sink::{SinkNode, SinkTopic, TopicChooser};
-pub use source::{SourceDecoder, SourceError, SourceNode, Timed, TimestampExtractor};
+pub use source::{CustomExtractor, SourceDecoder, SourceError, SourceNode, Timed, TimestampExtractor};
+pub use wrapper::ProcessorWrapper;
 
 use crate::time::Timestamp;
 

@@ -108,9 +108,11 @@ where
     Box::new(ProcessorNode { processor, types: PhantomData })
 }
 
+type StepTypes<KIn, VIn, KOut, VOut> = fn(KIn, VIn) -> (KOut, VOut);
+
 struct ProcessorNode<P, KIn, VIn, KOut, VOut> {
     processor: P,
-    types: PhantomData<fn(KIn, VIn) -> (KOut, VOut)>,
+    types: PhantomData<StepTypes<KIn, VIn, KOut, VOut>>,
 }
 
 impl<P, KIn, VIn, KOut, VOut> Node for ProcessorNode<P, KIn, VIn, KOut, VOut>

@@ -12,20 +12,23 @@ use crate::record::{Data, FetchedRecord, Record};
 use crate::serdes::{Serde, SerdeError, deserialize_nullable};
 use crate::time::Timestamp;
 
+/// A user's own timestamp extractor: the record (with the time that it carries) and the partition's time so far.
+pub type CustomExtractor<K, V> = dyn Fn(&Record<K, V>, Timestamp) -> Timestamp + Send + Sync;
+
 /// Which event time a record gets (Kafka's `TimestampExtractor`s).
 pub enum TimestampExtractor<K, V> {
     /// The record's own; a negative one is an error (`FailOnInvalidTimestamp`, the default).
     FailOnInvalid,
     /// The record's own; a record with a negative one is dropped (`LogAndSkipOnInvalidTimestamp`).
     SkipOnInvalid,
-    /// The record's own, or the partition's time so far where it is negative
-    /// (`UsePartitionTimeOnInvalidTimestamp`).
+    /// The record's own, or the partition's time so far where it is negative; an error where the partition has none
+    /// yet (`UsePartitionTimeOnInvalidTimestamp`).
     PartitionTimeOnInvalid,
     /// The wall clock (`WallclockTimestampExtractor`).
     WallClock,
     /// The user's own: the record (with the time that it carries) and the partition's time so far; a negative
     /// answer drops the record.
-    Custom(Arc<dyn Fn(&Record<K, V>, Timestamp) -> Timestamp + Send + Sync>),
+    Custom(Arc<CustomExtractor<K, V>>),
 }
 
 impl<K, V> Clone for TimestampExtractor<K, V> {
@@ -155,6 +158,9 @@ impl<K: Data, V: Data> SourceDecoder for SourceNode<K, V> {
         let valid = own >= Timestamp::ZERO;
         let timestamp = match &self.extractor {
             TimestampExtractor::FailOnInvalid if !valid => {
+                return Err(SourceError::InvalidTimestamp { timestamp: own });
+            }
+            TimestampExtractor::PartitionTimeOnInvalid if !valid && partition_time < Timestamp::ZERO => {
                 return Err(SourceError::InvalidTimestamp { timestamp: own });
             }
             TimestampExtractor::FailOnInvalid | TimestampExtractor::SkipOnInvalid => own,

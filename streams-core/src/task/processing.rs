@@ -89,7 +89,7 @@ impl<M: FetchedRecord> StreamTask<M> {
             if !self.graph.shared.punctuations.is_empty() {
                 self.fire_due(PunctuationType::StreamTime, self.graph.shared.stream_time)?;
             }
-            if records % RECORDS_PER_SIZE_CHECK == 0 {
+            if records.is_multiple_of(RECORDS_PER_SIZE_CHECK) {
                 self.bound_stores()?;
             }
             if self.graph.shared.commit_requested {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::builder::Topology;
+use super::check::parents_first;
 use super::node::{NodeKind, SourceSpec};
 use super::sub_topology::SubTopology;
 
@@ -43,8 +44,9 @@ impl ApplicationTopology {
             whole.nodes.extend(part.nodes);
             whole.stores.extend(part.stores);
         }
-        // Nodes are declared behind their parents, stores in the order in which they are to be flushed.
+        // Stores in the order in which they are to be flushed.
         whole.nodes.sort_unstable();
+        whole.nodes = parents_first(&application.topology, &whole.nodes);
         whole.stores.sort_unstable();
         application.sub_topologies = (0u32..)
             .zip([whole].into_iter().chain(globals))

@@ -7,6 +7,7 @@ use super::error::{TopologyError, TopologyFault};
 use super::node::{GlobalStoreSpec, NodeKind, NodeSpec, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec};
 use super::sub_topology::{self, SubTopology};
 use super::{check, description};
+use crate::processor::ProcessorWrapper;
 use crate::state::StoreBuilder;
 
 /// A topic that the topology itself asks for: a repartition topic.
@@ -25,6 +26,7 @@ pub struct TopologyBuilder {
     globals: Vec<GlobalStoreSpec>,
     internal_topics: BTreeMap<Arc<str>, InternalTopic>,
     copartitions: Vec<Vec<Arc<str>>>,
+    wrappers: Vec<Arc<dyn ProcessorWrapper>>,
     faults: Vec<TopologyFault>,
 }
 
@@ -134,6 +136,12 @@ impl TopologyBuilder {
         self
     }
 
+    /// Lets `wrapper` wrap every processor, those added before and after; called again, the last one wraps the others.
+    pub fn wrap_processors(&mut self, wrapper: Arc<dyn ProcessorWrapper>) -> &mut Self {
+        self.wrappers.push(wrapper);
+        self
+    }
+
     /// Notes a fault that a layer above has found, to be listed with the others.
     pub fn fault(&mut self, fault: TopologyFault) -> &mut Self {
         self.faults.push(fault);
@@ -145,6 +153,12 @@ impl TopologyBuilder {
     /// # Errors
     /// Every fault at once.
     pub fn build(mut self) -> Result<Topology, TopologyError> {
+        for node in &mut self.nodes {
+            let NodeKind::Processor(processor) = &mut node.kind else { continue };
+            for wrapper in &self.wrappers {
+                processor.factory = wrapper.wrap(&node.name, Arc::clone(&processor.factory));
+            }
+        }
         let topology = Topology {
             nodes: self.nodes,
             stores: self.stores,
