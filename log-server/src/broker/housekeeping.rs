@@ -1,4 +1,4 @@
-//! What happens now and then: retention, checkpoints, forgetting producers.
+//! What happens now and then: retention, checkpoints, forgetting producers, compaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,15 +21,25 @@ pub(crate) async fn housekeeping(broker: Arc<Broker>) {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        let broker = Arc::clone(&broker);
-        let round = tokio::task::spawn_blocking(move || broker.clean_up(now_ms())).await;
-        if let Ok(Err(error)) = round {
-            tracing::error!(%error, "housekeeping failed, it is tried again");
+        for task in [Broker::clean_up, Broker::compact] {
+            let broker = Arc::clone(&broker);
+            let round = tokio::task::spawn_blocking(move || task(&broker, now_ms())).await;
+            if let Ok(Err(error)) = round {
+                tracing::error!(%error, "housekeeping failed, it is tried again");
+            }
         }
     }
 }
 
 impl Broker {
+    /// Compacts the topics that ask for it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Damaged`].
+    pub(crate) fn compact(&self, now_ms: i64) -> Result<(), Error> {
+        self.topics().compact(now_ms, || self.shutdown_token().is_cancelled())
+    }
+
     /// Deletes what retention allows, forgets idle producers, writes the checkpoints. Blocks on the disk.
     ///
     /// # Errors

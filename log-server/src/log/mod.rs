@@ -6,6 +6,7 @@
 //! before it. Appends go through one [`PartitionLog`] each; one [`Syncer`] forces all of them to the disk.
 
 mod checkpoint;
+mod compaction;
 mod index;
 mod leader_epochs;
 mod partition_log;
@@ -20,7 +21,7 @@ mod syncer;
 mod txn_index;
 
 pub(crate) use checkpoint::{OffsetCheckpoint, write_file_atomically};
-pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, Watermarks, now_ms};
+pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, now_ms};
 pub(crate) use producer_state::Marker;
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
 pub(crate) use recovery::OpenMode;

@@ -231,7 +231,7 @@ impl PartitionLog {
             bytes = &stamped;
         }
         let base_offset = self.write(&mut writer, &mut header, bytes, &config)?;
-        writer.producers.appended(&header);
+        writer.producers.appended(&header, now_ms());
         let end_offset = writer.next_offset;
         self.after_write(&writer);
         drop(writer);

@@ -83,6 +83,11 @@ impl ProducerStates {
         self.producers.len()
     }
 
+    /// The last offset of the producer's newest batch.
+    pub(crate) fn last_offset_of(&self, producer_id: i64) -> Option<i64> {
+        self.producers.get(&producer_id)?.batches.back().map(|newest| newest.last_offset)
+    }
+
     /// The first offset of the oldest open transaction: readers of committed records stop before it.
     pub(crate) fn first_unstable_offset(&self) -> Option<i64> {
         self.open.keys().next().copied()
@@ -119,8 +124,9 @@ impl ProducerStates {
         }
     }
 
-    /// Takes note of a batch that was appended; `header` has its final offsets.
-    pub(crate) fn appended(&mut self, header: &BatchHeader) {
+    /// Takes note of a batch that was appended; `header` has its final offsets. `now_ms` is the server's time, as
+    /// the records' own may be years old and must not make the producer look idle.
+    pub(crate) fn appended(&mut self, header: &BatchHeader, now_ms: i64) {
         if header.producer_id == NO_PRODUCER_ID || header.is_control() {
             return;
         }
@@ -137,7 +143,7 @@ impl ProducerStates {
                 timestamp: header.max_timestamp,
             });
         }
-        entry.last_timestamp = header.max_timestamp;
+        entry.last_timestamp = now_ms;
         if header.is_transactional() && entry.transaction_start.is_none() {
             entry.transaction_start = Some(header.base_offset);
             self.open.insert(header.base_offset, header.producer_id);
@@ -214,7 +220,7 @@ mod tests {
     fn append(states: &mut ProducerStates, header: &BatchHeader) -> Verdict {
         let verdict = states.check(header);
         if verdict == Verdict::Append {
-            states.appended(header);
+            states.appended(header, header.max_timestamp);
         }
         verdict
     }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::compaction::resume_swap;
 use super::leader_epochs::LeaderEpochs;
-use super::partition_log::{LogOptions, PartitionLog, Recovered};
+use super::partition_log::{LogOptions, PartitionLog, Recovered, now_ms};
 use super::producer_snapshot;
 use super::producer_state::{Marker, ProducerStates};
 use super::scan::scan;
@@ -54,6 +55,7 @@ impl PartitionLog {
 
 /// The base offsets of the segments in a directory, rising. Leftovers of unfinished work are removed.
 fn segment_bases(directory: &Path) -> Result<Vec<i64>, Error> {
+    finish_replacements(directory)?;
     let mut bases = Vec::new();
     let entries = std::fs::read_dir(directory).map_err(Error::storage("list", directory))?;
     for entry in entries {
@@ -76,6 +78,22 @@ fn segment_bases(directory: &Path) -> Result<Vec<i64>, Error> {
     }
     bases.sort_unstable();
     Ok(bases)
+}
+
+/// Goes on with replacements of compacted segments that a crash interrupted.
+fn finish_replacements(directory: &Path) -> Result<(), Error> {
+    let entries = std::fs::read_dir(directory).map_err(Error::storage("list", directory))?;
+    let swaps: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "swap"))
+        .collect();
+    for path in swaps {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(base) = name.and_then(|name| name.strip_suffix(".log.swap")?.parse().ok()) {
+            resume_swap(directory, &path, base)?;
+        }
+    }
+    Ok(())
 }
 
 struct Recovery<'a> {
@@ -194,6 +212,7 @@ impl Recovery<'_> {
     /// Builds the producers from the newest snapshot and the batches after it; also finds the end of the log and
     /// fills the aborted transactions of segments that were rebuilt.
     fn replay_producers(&self, segments: &[Arc<Segment>]) -> Result<(ProducerStates, i64), Error> {
+        let now = now_ms();
         let (mut producers, from) = self.newest_snapshot(segments)?;
         let mut next_offset = from.max(segments[0].base_offset);
         for (at, segment) in segments.iter().enumerate() {
@@ -207,7 +226,7 @@ impl Recovery<'_> {
                     if header.is_control() {
                         aborted.extend(replay_marker(&mut producers, header, batch));
                     } else {
-                        producers.appended(header);
+                        producers.appended(header, now);
                     }
                 }
                 next_offset = next_offset.max(header.next_offset());

@@ -72,7 +72,14 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn create(directory: &Path, base_offset: i64) -> io::Result<Self> {
-        let path = file_path(directory, base_offset, "log");
+        Self::create_as(directory, base_offset, &file_path(directory, base_offset, "log"))
+    }
+
+    /// As [`Segment::create`], in a file of another name, which the caller gives the right one later.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn create_as(directory: &Path, base_offset: i64, path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Self::with_file(directory, base_offset, file, 0))
     }
@@ -82,8 +89,15 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn open(directory: &Path, base_offset: i64) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().read(true).write(true).open(file_path(directory, base_offset, "log"))?;
+        Self::open_as(directory, base_offset, &file_path(directory, base_offset, "log"))
+    }
+
+    /// As [`Segment::open`], from a file of another name.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn open_as(directory: &Path, base_offset: i64, path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         let size_bytes = (&file).seek(SeekFrom::End(0))?;
         Ok(Self::with_file(directory, base_offset, file, size_bytes))
     }
@@ -282,13 +296,18 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn delete(&self) -> io::Result<()> {
-        for suffix in ["log", "index", "timeindex", "txnindex", "snapshot"] {
-            match std::fs::remove_file(self.path(suffix)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        self.delete_but_snapshot()?;
+        remove_if_there(&self.path("snapshot"))
+    }
+
+    /// Removes the segment's files but the snapshot of the producers before it, which holds after compaction too.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn delete_but_snapshot(&self) -> io::Result<()> {
+        ["log", "index", "timeindex", "txnindex"]
+            .iter()
+            .try_for_each(|suffix| remove_if_there(&self.path(suffix)))
     }
 }
 
@@ -300,4 +319,11 @@ fn write_both(mut file: &File, head: &[u8], rest: &[u8]) -> io::Result<()> {
         return file.write_all(rest);
     }
     file.write_all(&rest[written - head.len()..])
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }

@@ -274,7 +274,7 @@ fn a_flipped_bit_in_an_old_segment_is_not_served() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever a crash leaves of the tail: the log opens, serves a prefix and takes appends after it.
     #[test]

@@ -6,16 +6,17 @@
 mod batch_builder;
 mod batch_header;
 mod compression;
+mod rebuilt_batch;
 mod record;
 mod varint;
 
 pub(crate) use batch_builder::{BatchBuilder, NewRecord};
 pub(crate) use batch_header::{
-    BATCH_HEADER_BYTES, BatchError, BatchHeader, LOG_OVERHEAD_BYTES, MAX_MAGIC, NO_PRODUCER_ID, NO_SEQUENCE,
-    next_sequence,
+    BATCH_HEADER_BYTES, BatchError, BatchHeader, NO_PRODUCER_ID, NO_SEQUENCE, next_sequence,
 };
-pub(crate) use compression::{Compression, CompressionError};
-pub(crate) use record::{Header, Record, RecordError, Records};
+pub(crate) use compression::Compression;
+pub(crate) use rebuilt_batch::RebuiltBatch;
+pub(crate) use record::{Record, RecordError, Records};
 
 #[cfg(test)]
 mod tests;

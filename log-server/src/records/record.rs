@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::batch_header::{BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES};
 use super::compression::{Compression, CompressionError};
-use super::varint::{read_varint, read_varlong};
+use super::varint::{put_varlong, read_varint, read_varlong};
 
 /// Why a batch's records cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +156,16 @@ fn read_nullable<'a>(body: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 }
 
 impl<'a> Record<'a> {
+    /// Writes what comes after times and offsets: key, value, headers.
+    pub(super) fn put_content(&self, out: &mut BytesMut) {
+        for bytes in [self.key, self.value] {
+            put_varlong(out, bytes.map_or(-1, |bytes| bytes.len() as i64));
+            out.extend_from_slice(bytes.unwrap_or_default());
+        }
+        put_varlong(out, i64::from(self.header_count));
+        out.extend_from_slice(self.headers);
+    }
+
     /// The record's headers, in order.
     pub(crate) fn headers(&self) -> HeaderIter<'a> {
         HeaderIter { left: self.header_count, rest: self.headers }

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::batch_header::LOG_OVERHEAD_BYTES;
+use super::compression::CompressionError;
 use super::*;
 
 fn arbitrary_bytes() -> impl Strategy<Value = Option<Bytes>> {

@@ -43,6 +43,8 @@ pub(crate) struct TopicRegistry {
     changes: Mutex<()>,
     log_starts: OffsetCheckpoint,
     recovery_points: OffsetCheckpoint,
+    /// Up to where each log is compacted.
+    clean_offsets: OffsetCheckpoint,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,7 @@ impl TopicRegistry {
             changes: Mutex::new(()),
             log_starts: OffsetCheckpoint::new(data_dir.join("log-start-offset-checkpoint")),
             recovery_points: OffsetCheckpoint::new(data_dir.join("recovery-point-offset-checkpoint")),
+            clean_offsets: OffsetCheckpoint::new(data_dir.join("cleaner-offset-checkpoint")),
             data_dir,
         };
         let files = TopicFile::read_all(&registry.data_dir)?;
@@ -310,6 +313,31 @@ impl TopicRegistry {
     /// [`Error::Storage`].
     pub(crate) fn checkpoint_recovery_points(&self) -> Result<(), Error> {
         self.recovery_points.write(&self.offsets(PartitionLog::recovery_point))
+    }
+
+    /// Compacts the logs that need it, one after the other. Blocks on the disk, for long.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Damaged`].
+    pub(crate) fn compact(&self, now_ms: i64, stop: impl Fn() -> bool) -> Result<(), Error> {
+        let mut clean_offsets = self.clean_offsets.read()?;
+        for topic in self.all().into_iter().filter(|topic| topic.config().compact) {
+            for log in topic.partitions().iter() {
+                if stop() {
+                    return Ok(());
+                }
+                let key = (topic.name.to_string(), log.partition());
+                let clean_until = clean_offsets.get(&key).copied().unwrap_or(0);
+                let Some(compacted) = log.compact(clean_until, now_ms)? else { continue };
+                tracing::info!(
+                    topic = %topic.name, partition = log.partition(), clean_until = compacted.clean_until,
+                    bytes_before = compacted.bytes_before, bytes_after = compacted.bytes_after, "compacted"
+                );
+                clean_offsets.insert(key, compacted.clean_until);
+                self.clean_offsets.write(&clean_offsets)?;
+            }
+        }
+        Ok(())
     }
 
     fn offsets(&self, offset: impl Fn(&PartitionLog) -> i64) -> BTreeMap<(String, i32), i64> {
