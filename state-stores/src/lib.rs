@@ -16,6 +16,7 @@ mod stores;
 mod versioned;
 mod window;
 mod windowed;
+mod windowed_serde;
 
 pub use backend::{InMemory, RocksDb};
 pub use builder::Builder;
@@ -26,3 +27,4 @@ pub use stores::Stores;
 pub use versioned::{VersionedKeyValueStore, VersionedPut, VersionedRecord};
 pub use window::{TimestampedWindowStore, WindowEntries, WindowStore};
 pub use windowed::{Window, Windowed};
+pub use windowed_serde::{SessionWindowed, TimeWindowed};

@@ -9,17 +9,28 @@
 // The derive names its paths `::streams_dsl::…`, also within this crate.
 extern crate self as streams_dsl;
 
+mod change;
 mod config;
+mod grouped;
 mod kstream;
+mod ktable;
 mod options;
 mod plan;
 pub mod prelude;
 mod streams_builder;
+mod windows;
 
+pub use change::Change;
 pub use config::TopologyConfig;
-pub use kstream::{BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, KStream, Sink};
+pub use grouped::{KGroupedStream, TimeWindowedKStream, WindowedBy};
+pub use kstream::{
+    BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, JoinKind, JoinSide, Joiner, KStream,
+    Sink,
+};
+pub use ktable::{KTable, TableWith};
 pub use options::{Branched, Consumed, Grouped, Joined, Materialized, Produced, Repartitioned};
 pub use streams_builder::StreamsBuilder;
+pub use windows::{SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};
 
 #[doc(inline)]
 pub use state_stores as stores;

@@ -4,8 +4,13 @@ pub use std::time::Duration;
 
 pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
 pub use crate::{
-    Branched, BranchedKStream, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped, Joined,
-    KStream, Materialized, Produced, Repartitioned, Sink, StreamsBuilder, TopologyConfig,
+    Branched, BranchedKStream, Change, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped,
+    Joined, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned, Sink, StreamsBuilder,
+    TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+};
+pub use state_stores::{
+    SessionWindowed, Stores, TimeWindowed, TimestampedKeyValueStore, TimestampedWindowStore,
+    ValueAndTimestamp, Window, Windowed,
 };
 pub use streams_core::processor::{
     InitContext, Processor, ProcessorContext, ProcessorError, PunctuationId, PunctuationType, StoreHandle,

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use streams_core::processor::{RecordType, SourceNode};
-use streams_core::record::Data;
-use streams_core::serdes::DefaultSerde;
+use streams_core::processor::{RecordType, SourceNode, TimestampExtractor};
+use streams_core::record::{Data, Record};
+use streams_core::serdes::{DefaultSerde, Nullable};
 use streams_core::state::StoreBuilder;
 use streams_core::topology::{SourceSpec, Topics, Topology, TopologyError};
 
 use crate::config::TopologyConfig;
 use crate::kstream::KStream;
-use crate::options::Consumed;
+use crate::ktable::{KTable, SourceTable, TableStore};
+use crate::options::{Consumed, Materialized, SharedSerde};
 use crate::plan::{Name, NodeTag, Place, Plan, PlanNode, PlanRef};
 
 pub(crate) const SOURCE: &str = "KSTREAM-SOURCE-";
@@ -107,6 +108,69 @@ impl StreamsBuilder {
         self.source(Topics::Matching(pattern.into()), Consumed::new())
     }
 
+    /// The table of a topic's latest value per key: a record without a value deletes, one without a key is dropped.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let drivers = builder.table::<String, String>("drivers");
+    /// drivers.to_stream().to("driver-changes");
+    /// ```
+    pub fn table<K: Data + DefaultSerde, V: Data + DefaultSerde>(
+        &self,
+        topic: impl Into<String>,
+    ) -> KTable<K, V> {
+        self.table_with(topic, Consumed::new(), Materialized::new())
+    }
+
+    /// The table of a topic, read and kept as you say; it has a store from the start where that is named.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let drivers =
+    ///     builder.table_with("drivers", Consumed::with(Utf8, Utf8), Materialized::named("drivers").in_memory());
+    /// drivers.to_stream().to("driver-changes");
+    /// ```
+    pub fn table_with<K: Data, V: Data>(
+        &self,
+        topic: impl Into<String>,
+        consumed: Consumed<K, V>,
+        materialized: Materialized<K, V>,
+    ) -> KTable<K, V> {
+        let topic: Arc<str> = topic.into().into();
+        let keys = materialized.key_serde.or_carried(Some(&consumed.key_serde.or_carried(None)));
+        let values = materialized.value_serde.or_carried(Some(&consumed.value_serde.or_carried(None)));
+        let mut plan = self.plan.borrow_mut();
+        let stored = materialized.name.is_some();
+        let store_name = materialized.name.unwrap_or_else(|| plan.generate_store(&format!("{topic}-")));
+        let operator = plan.operator();
+        let source_name = Name::suffixed(operator, "-source", plan.generate(SOURCE));
+        let name = Name::new(operator, plan.generate("KTABLE-SOURCE-"));
+        let source = plan.add(table_source(source_name, &topic, &consumed));
+        drop(plan);
+        let store = TableStore {
+            name: store_name.into(),
+            keys: Arc::clone(&keys),
+            values: Arc::clone(&values),
+            options: materialized.settings,
+        };
+        let logic = SourceTable::new(store, stored);
+        let table = Rc::clone(&logic);
+        let from = Place { plan: Rc::clone(&self.plan), node: source, operator, sources: [source].into() };
+        let place = from.append(operator, name, NodeTag::Plain, move |lowering| {
+            lowering.processor(table.node::<Option<K>, Option<V>>(Arc::new(|key, value| (key, value))));
+            let Some(store) = table.store() else { return };
+            lowering.store(store.builder());
+            if lowering.config.optimize && store.options.logging {
+                lowering.builder.use_source_as_changelog(&store.name, Arc::clone(&topic));
+            }
+        });
+        KTable { place, logic, key_serde: Some(keys), value_serde: Some(values) }
+    }
+
     /// Adds a store for processors of your own, which name it when they are added.
     pub fn add_store(&self, store: Arc<dyn StoreBuilder>) -> &Self {
         self.plan.borrow_mut().add_store(store);
@@ -147,5 +211,39 @@ impl StreamsBuilder {
         drop(plan);
         let place = Place { plan: Rc::clone(&self.plan), node, operator, sources: [node].into() };
         KStream { place, rekeyed: false, key_serde: Some(key_serde), value_serde: Some(value_serde) }
+    }
+}
+
+/// The source of a table: keys and values may be null whatever their types, for both have a meaning there.
+fn table_source<K: Data, V: Data>(name: Name, topic: &Arc<str>, consumed: &Consumed<K, V>) -> PlanNode {
+    let keys: SharedSerde<Option<K>> = Arc::new(Nullable(consumed.key_serde.or_carried(None)));
+    let values: SharedSerde<Option<V>> = Arc::new(Nullable(consumed.value_serde.or_carried(None)));
+    let extractor = of_rows(&consumed.extractor);
+    let (topics, reset) = (Topics::Named(vec![Arc::clone(topic)]), consumed.reset);
+    PlanNode::new(name, [], move |lowering| {
+        let decoder = SourceNode::new(Arc::clone(&keys), Arc::clone(&values), extractor.clone());
+        let mut spec = SourceSpec::new(topics.clone(), decoder);
+        spec.reset = reset;
+        lowering.source(spec);
+    })
+}
+
+/// The extractor of a table's source: rows without key or value have their own time, for there is nothing to show.
+fn of_rows<K: Data, V: Data>(
+    extractor: &TimestampExtractor<K, V>,
+) -> TimestampExtractor<Option<K>, Option<V>> {
+    match extractor {
+        TimestampExtractor::FailOnInvalid => TimestampExtractor::FailOnInvalid,
+        TimestampExtractor::SkipOnInvalid => TimestampExtractor::SkipOnInvalid,
+        TimestampExtractor::PartitionTimeOnInvalid => TimestampExtractor::PartitionTimeOnInvalid,
+        TimestampExtractor::WallClock => TimestampExtractor::WallClock,
+        TimestampExtractor::Custom(extract) => {
+            let extract = Arc::clone(extract);
+            TimestampExtractor::Custom(Arc::new(move |row: &Record<Option<K>, Option<V>>, partition_time| {
+                let (Some(key), Some(value)) = (&row.key, &row.value) else { return row.timestamp };
+                let record = Record::new(key.clone(), value.clone(), row.timestamp);
+                extract(&record.with_headers(row.headers.clone()), partition_time)
+            }))
+        }
     }
 }

@@ -8,6 +8,8 @@ pub use json::{AsJson, Json};
 pub use nullable::Nullable;
 pub use primitives::{BigEndian, ByteArray, RawBytes, Utf8, UuidText, Void};
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 /// Turns one type into bytes and back; shared by all tasks, so it holds no state of a single record.
@@ -37,6 +39,34 @@ pub trait Serde<T>: Send + Sync + 'static {
     /// [`SerdeError::UnexpectedNull`] when the type has no room for it.
     fn null(&self) -> Result<T, SerdeError> {
         Err(SerdeError::UnexpectedNull { type_name: std::any::type_name::<T>() })
+    }
+
+    /// How many bytes at a key's end do not count when its partition is chosen: the window of a windowed key, so that
+    /// all windows of a key share its partition (Kafka's `WindowedStreamPartitioner`).
+    fn partition_suffix(&self) -> usize {
+        0
+    }
+}
+
+impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
+    fn serialize(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        (**self).serialize(value, out)
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<T, SerdeError> {
+        (**self).deserialize(bytes)
+    }
+
+    fn is_null(&self, value: &T) -> bool {
+        (**self).is_null(value)
+    }
+
+    fn null(&self) -> Result<T, SerdeError> {
+        (**self).null()
+    }
+
+    fn partition_suffix(&self) -> usize {
+        (**self).partition_suffix()
     }
 }
 

@@ -19,11 +19,16 @@ impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
     }
 
     fn is_null(&self, value: &Option<T>) -> bool {
-        value.is_none()
+        // A serde may have a null of its own: an `Option<Option<_>>` is null in two ways.
+        value.as_ref().is_none_or(|value| self.0.is_null(value))
     }
 
     fn null(&self) -> Result<Option<T>, SerdeError> {
         Ok(None)
+    }
+
+    fn partition_suffix(&self) -> usize {
+        self.0.partition_suffix()
     }
 }
 

@@ -13,6 +13,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, String>("words").filter(|_, word| word.len() == 3).to("short");
@@ -45,6 +46,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, String>("words").filter_not(|_, word| word.len() == 3).to("long");

@@ -15,6 +15,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let (sender, receiver) = std::sync::mpsc::channel();
@@ -40,6 +41,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, String>("words").print("words");

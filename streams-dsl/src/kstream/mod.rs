@@ -5,6 +5,9 @@ mod filter;
 mod flat_map;
 mod flat_map_values;
 mod for_each;
+mod group;
+mod join;
+mod join_table;
 mod map;
 mod map_values;
 mod merge;
@@ -15,10 +18,12 @@ mod repartition;
 mod select_key;
 mod step;
 mod to;
+mod to_table;
 
 use std::fmt;
 
 pub use branch::BranchedKStream;
+pub use join::{JoinKind, JoinSide, Joiner};
 pub use process_values::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
 pub(crate) use repartition::{NewRepartition, add_repartition};
 pub(crate) use step::step;
@@ -32,6 +37,7 @@ use crate::plan::Place;
 ///
 /// ```
 /// use streams_dsl::prelude::*;
+/// use streams_test_driver::TopologyTestDriver;
 ///
 /// let builder = StreamsBuilder::new();
 /// let rides = builder.stream::<String, i64>("rides");

@@ -19,6 +19,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// struct Lengths;

@@ -18,6 +18,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let words = builder.stream::<String, String>("words");
@@ -44,6 +45,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let words = builder.stream::<String, String>("words");
@@ -97,6 +99,25 @@ pub(crate) struct NewRepartition<K, V> {
     pub(crate) value_serde: SharedSerde<V>,
     pub(crate) partitions: Option<i32>,
     pub(crate) partitioner: Partitioner<K, V>,
+}
+
+impl<K, V> NewRepartition<K, V> {
+    /// A repartition that belongs to another operator, named after `base`.
+    pub(crate) fn of(
+        operator: OperatorId,
+        base: &Name,
+        keys: &SharedSerde<K>,
+        values: &SharedSerde<V>,
+    ) -> Self {
+        NewRepartition {
+            operator,
+            base: base.clone(),
+            key_serde: Arc::clone(keys),
+            value_serde: Arc::clone(values),
+            partitions: None,
+            partitioner: Partitioner::default(),
+        }
+    }
 }
 
 /// Puts a repartition topic behind a place.

@@ -13,6 +13,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, String>("words").select_key(|_, word| word.len() as i64).to("by-length");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use streams_core::processor::SinkTopic;
+use streams_core::processor::{Partitioner, SinkTopic};
 use streams_core::record::{Data, Record, RecordContext};
 use streams_core::serdes::DefaultSerde;
 use streams_core::topology::SinkSpec;
@@ -36,6 +36,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, String>("words").to("copy").named("copier");
@@ -61,6 +62,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let words = builder.stream::<String, String>("words");
@@ -87,6 +89,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let words = builder.stream::<String, String>("words");
@@ -116,6 +119,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     ///
     /// ```
     /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
     ///
     /// let builder = StreamsBuilder::new();
     /// let words = builder.stream::<String, String>("words");
@@ -152,7 +156,10 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     {
         let keys = produced.key_serde.or_carried(self.key_serde.as_ref());
         let values = produced.value_serde.or_carried(self.value_serde.as_ref());
-        let partitioner = produced.partitioner;
+        let partitioner = match produced.partitioner {
+            Partitioner::ByKey { .. } => Partitioner::ByKey { suffix: keys.partition_suffix() },
+            custom @ Partitioner::Custom(_) => custom,
+        };
         Sink::at(self.place.then(NAME, move |lowering| {
             let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
             lowering.sink(SinkSpec::new(topic.clone(), keys, values, partitioner.clone()));

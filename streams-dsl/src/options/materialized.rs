@@ -7,7 +7,7 @@ use std::time::Duration;
 use streams_core::serdes::{DefaultSerde, Serde};
 use streams_core::state::StateBackend;
 
-use super::serde_choice::SerdeChoice;
+use super::serde_choice::{SerdeChoice, SharedSerde};
 
 /// How a table is kept: the store's name, its serdes, where it lies, whether it is cached and logged.
 ///
@@ -128,6 +128,11 @@ impl<K: 'static, V: 'static> Materialized<K, V> {
     pub fn backend(mut self, backend: Arc<dyn StateBackend>) -> Self {
         self.settings.backend = Backend::Custom(backend);
         self
+    }
+
+    /// Takes the serde that came with the stream, unless one is named here.
+    pub(crate) fn inherit_value_serde(&mut self, carried: &SharedSerde<V>) {
+        self.value_serde = SerdeChoice::Named(self.value_serde.or_carried(Some(carried)));
     }
 
     fn from_choices(name: Option<String>, key_serde: SerdeChoice<K>, value_serde: SerdeChoice<V>) -> Self {

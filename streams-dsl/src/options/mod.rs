@@ -14,6 +14,7 @@ pub use consumed::Consumed;
 pub use grouped::Grouped;
 pub use joined::Joined;
 pub use materialized::Materialized;
+pub(crate) use materialized::{Backend, StoreOptions};
 pub use produced::Produced;
 pub use repartitioned::Repartitioned;
-pub(crate) use serde_choice::{SerdeChoice, SharedSerde, default_serde};
+pub(crate) use serde_choice::{SerdeChoice, SharedSerde};

@@ -9,7 +9,6 @@ use streams_core::topology::{
 };
 
 use super::Plan;
-use super::name::{Name, Names};
 use super::node::{NodeId, NodeTag, RepartitionNodes};
 use crate::config::TopologyConfig;
 
@@ -20,7 +19,6 @@ pub(crate) struct Lowering<'a> {
     pub(crate) builder: &'a mut TopologyBuilder,
     /// Settings that shape the topology.
     pub(crate) config: &'a TopologyConfig,
-    names: &'a Names,
     name: Arc<str>,
     parents: Vec<Arc<str>>,
     repartition: Option<RepartitionNodes>,
@@ -37,11 +35,6 @@ impl Lowering<'_> {
     /// The names of the nodes that forward to it.
     pub(crate) fn parents(&self) -> &[Arc<str>] {
         &self.parents
-    }
-
-    /// A name that the node brings besides its own.
-    pub(crate) fn resolve(&self, name: &Name) -> Arc<str> {
-        name.resolve(self.names)
     }
 
     /// The names of a repartition's nodes, where the node is one.
@@ -116,6 +109,8 @@ impl Plan {
         }
         let keep_null_keys = self.nodes_before_relaxed_joins();
         let mut sources: Vec<(&str, RecordType, Arc<str>)> = Vec::new();
+        // One stream or grouping that is repartitioned twice under one name is repartitioned once.
+        let mut repartitions: Vec<(Arc<str>, Option<Arc<str>>)> = Vec::new();
         for (node, keep_null_keys) in self.nodes.iter().zip(keep_null_keys) {
             let name = node.name.resolve(&self.names);
             let mut repartition = None;
@@ -130,8 +125,16 @@ impl Plan {
                     Arc::clone(&name)
                 }
                 NodeTag::Repartition(names) => {
-                    let nodes = repartition.insert(names.resolve(&self.names));
-                    Arc::clone(&nodes.source)
+                    let nodes = names.resolve(&self.names);
+                    let from = node.parents.first().map(|parent| Arc::clone(&outputs[parent.0 as usize]));
+                    if repartitions.contains(&(Arc::clone(&nodes.topic), from.clone())) {
+                        outputs.push(nodes.source);
+                        continue;
+                    }
+                    repartitions.push((Arc::clone(&nodes.topic), from));
+                    let source = Arc::clone(&nodes.source);
+                    repartition = Some(nodes);
+                    source
                 }
                 NodeTag::Plain | NodeTag::RelaxedJoin => Arc::clone(&name),
             };
@@ -139,7 +142,6 @@ impl Plan {
             (node.lower)(&mut Lowering {
                 builder: &mut builder,
                 config,
-                names: &self.names,
                 name,
                 parents,
                 repartition,

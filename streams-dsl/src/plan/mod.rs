@@ -11,7 +11,7 @@ mod place;
 
 pub(crate) use lower::Lowering;
 pub(crate) use name::{Name, Names, OperatorId};
-pub(crate) use node::{NodeId, NodeTag, PlanNode, RepartitionName, RepartitionNodes};
+pub(crate) use node::{NodeId, NodeTag, PlanNode, RepartitionName};
 pub(crate) use place::Place;
 
 use std::cell::RefCell;
@@ -59,6 +59,11 @@ impl Plan {
         if let Err(fault) = self.names.set(operator, name) {
             self.faults.push(fault);
         }
+    }
+
+    /// The name of a node, as far as it is known by now.
+    pub(crate) fn name_of(&self, node: NodeId) -> Arc<str> {
+        self.nodes[node.0 as usize].name.resolve(&self.names)
     }
 
     /// The names given so far.

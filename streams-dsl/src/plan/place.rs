@@ -60,6 +60,11 @@ impl Place {
         Rc::ptr_eq(&self.plan, &other.plan)
     }
 
+    /// The name of the node that this place continues, as far as it is known by now.
+    pub(crate) fn name(&self) -> std::sync::Arc<str> {
+        self.plan.borrow().name_of(self.node)
+    }
+
     /// Names the operator.
     pub(crate) fn set_name(&self, name: impl Into<String>) {
         self.plan.borrow_mut().set_name(self.operator, name.into());

@@ -1,0 +1,126 @@
+//! Tables that are computed row by row from another one: filters and maps.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use state_stores::ValueAndTimestamp;
+use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, slot_of};
+use streams_core::record::{Data, Record};
+use streams_core::topology::ProcessorSpec;
+
+use super::KTable;
+use super::output::TableOutput;
+use super::store::TableStore;
+use super::view::{TableLogic, View};
+use crate::change::Change;
+
+/// How a row is computed; none where there is none.
+pub(super) type RowMap<K, V, V2> = Arc<dyn Fn(&K, V) -> Option<V2> + Send + Sync>;
+
+/// Settings of a derived table.
+pub(super) struct Derive<K, V, V2> {
+    /// Prefix of its node's generated name.
+    pub(super) prefix: &'static str,
+    /// Computes a row.
+    pub(super) row: RowMap<K, V, V2>,
+    /// Whether a change from nothing to nothing is kept back, where old values are known (filters).
+    pub(super) skip_nothing: bool,
+}
+
+impl<K: Data, V: Data> KTable<K, V> {
+    /// Adds a node that computes each row from this table's.
+    pub(super) fn derive<V2: Data>(&self, derive: Derive<K, V, V2>) -> KTable<K, V2> {
+        // Filters ask for old values where they cost nothing, so that rows that never passed leave no tombstones.
+        let send_old = derive.skip_nothing && self.logic.enable_old_values(false);
+        let logic = Rc::new(Derived {
+            parent: Rc::clone(&self.logic),
+            row: Arc::clone(&derive.row),
+            send_old: Cell::new(send_old),
+            store: RefCell::new(None),
+        });
+        let of_node = Rc::clone(&logic);
+        let skip_nothing = derive.skip_nothing;
+        let place = self.place.then(derive.prefix, move |lowering| {
+            let (store, send_old) = (of_node.store.borrow().clone(), of_node.send_old.get());
+            let row = Arc::clone(&of_node.row);
+            let opened = store.clone();
+            let spec = ProcessorSpec::from_factory::<K, Change<V>, K, Change<V2>>(
+                move |context: &mut InitContext<'_>| {
+                    let output = TableOutput::open(opened.as_ref(), send_old, context)?;
+                    Ok(Box::new(DerivedNode { output, row: Arc::clone(&row), skip_nothing }))
+                },
+            );
+            lowering.processor(spec);
+            if let Some(store) = &store {
+                lowering.store(store.builder());
+            }
+        });
+        KTable { place, logic, key_serde: self.key_serde.clone(), value_serde: None }
+    }
+}
+
+struct Derived<K, V, V2> {
+    parent: Rc<dyn TableLogic<K, V>>,
+    row: RowMap<K, V, V2>,
+    send_old: Cell<bool>,
+    store: RefCell<Option<TableStore<K, V2>>>,
+}
+
+impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Derived<K, V, V2> {
+    fn enable_old_values(&self, force: bool) -> bool {
+        if self.store.borrow().is_some() || self.parent.enable_old_values(force) {
+            self.send_old.set(true);
+        }
+        self.send_old.get()
+    }
+
+    fn view(&self) -> View<K, V2> {
+        if let Some(store) = &*self.store.borrow() {
+            return View::of_store(store);
+        }
+        let row = Arc::clone(&self.row);
+        self.parent.view().map(move |key, found| {
+            let timestamp = found.timestamp;
+            row(key, found.value).map(|value| ValueAndTimestamp { value, timestamp })
+        })
+    }
+
+    fn materialize(&self, store: TableStore<K, V2>) -> Result<(), String> {
+        match self.store.replace(Some(store)) {
+            None => Ok(()),
+            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
+        }
+    }
+
+    fn is_versioned(&self) -> bool {
+        match &*self.store.borrow() {
+            Some(store) => store.options.history.is_some(),
+            None => self.parent.is_versioned(),
+        }
+    }
+}
+
+struct DerivedNode<K, V, V2> {
+    output: TableOutput<K, V2>,
+    row: RowMap<K, V, V2>,
+    skip_nothing: bool,
+}
+
+impl<K: Data, V: Data, V2: Data> Node for DerivedNode<K, V, V2> {
+    fn process(&mut self, slot: &mut dyn Any, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
+        let Some(record) = slot_of::<K, Change<V>>(slot)?.take() else { return Ok(()) };
+        let Record { key, value: Change { old, new, is_latest }, timestamp, headers } = record;
+        let new = new.and_then(|value| (self.row)(&key, value));
+        let old = self.output.old(&key, context, || old.and_then(|value| (self.row)(&key, value)))?;
+        if self.skip_nothing && self.output.sends_old() && old.is_none() && new.is_none() {
+            return Ok(());
+        }
+        self.output.emit(Record { key, value: Change { old, new, is_latest }, timestamp, headers }, context)
+    }
+
+    fn flush(&mut self, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
+        self.output.flush(context)
+    }
+}
