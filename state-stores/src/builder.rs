@@ -11,10 +11,6 @@ use streams_core::state::{
 use crate::backend::{InMemory, RocksDb};
 use crate::layers::LayerSettings;
 
-/// What one store's cache may hold in one task, unless another number is given: typed values, counted by the length
-/// of their bytes and what keeping them costs.
-pub(crate) const DEFAULT_CACHE_BYTES: usize = 4 << 20;
-
 /// The settings of a store that its kind does not decide.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreSettings {
@@ -50,7 +46,7 @@ impl<S: StateStore> Builder<S> {
             logging: true,
             changelog_headers: false,
             caching: false,
-            cache_bytes: DEFAULT_CACHE_BYTES,
+            cache_bytes: None,
         };
         Builder {
             settings: StoreSettings {
@@ -100,10 +96,11 @@ impl<S: StateStore> Builder<S> {
         self
     }
 
-    /// How many bytes the store's cache may hold in one task (4 MiB by default). What is unchanged leaves when more
-    /// are needed; changes ask for a flush when they take most of them. With 0 there is no cache.
+    /// How many bytes the store's cache may hold in one task; else it has its share of what all caches may hold.
+    /// What is unchanged leaves when more are needed; changes ask for a flush when they take most of them. With 0
+    /// there is no cache.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.settings.layers.cache_bytes = bytes;
+        self.settings.layers.cache_bytes = Some(bytes);
         self
     }
 

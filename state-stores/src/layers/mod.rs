@@ -30,6 +30,10 @@ pub(crate) use segments::{ENDLESS, SEGMENT_LEN, Segments};
 pub(crate) use state_store::layered_state_store;
 use write_layer::WriteLayer;
 
+/// What one store's cache may hold in one task, unless another number is given: typed values, counted by the length
+/// of their bytes and what keeping them costs.
+const DEFAULT_CACHE_BYTES: usize = 4 << 20;
+
 /// Where a store keeps its entries.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -49,7 +53,8 @@ pub(crate) struct LayerSettings {
     pub(crate) changelog_headers: bool,
     /// Hold changes back until a flush.
     pub(crate) caching: bool,
-    pub(crate) cache_bytes: usize,
+    /// The bound that the store itself was given.
+    pub(crate) cache_bytes: Option<usize>,
 }
 
 /// A change as the layers know it: the key is bytes, without its segment.
@@ -86,7 +91,7 @@ impl<T: Clone> Layers<T> {
         database: Arc<dyn TaskDatabase>,
         place: Place,
     ) -> Self {
-        let cache = Cache::new(settings.cache_bytes);
+        let cache = Cache::new(settings.cache_bytes.unwrap_or(DEFAULT_CACHE_BYTES));
         Layers {
             settings,
             format,
@@ -127,6 +132,13 @@ impl<T: Clone> Layers<T> {
     /// Whether held-back changes take most of the cache's room.
     pub(crate) fn needs_flush(&self) -> bool {
         self.cache.needs_flush()
+    }
+
+    /// Bounds the cache, unless the store itself was given a bound; 0 is for all.
+    pub(crate) fn set_cache_limit(&mut self, bytes: usize) {
+        if bytes == 0 || self.settings.cache_bytes.is_none() {
+            self.cache.set_limit(bytes);
+        }
     }
 
     pub(crate) fn cache(&mut self) -> &mut Cache<T> {

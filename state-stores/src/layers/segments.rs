@@ -23,6 +23,8 @@ pub(crate) struct Segments {
     /// What keys of the store say about their time.
     time_of: fn(&[u8]) -> Option<i64>,
     observed_ms: i64,
+    /// The oldest segment that may be written, by that clock.
+    oldest_live: i64,
     /// Counts the entries of stores that keep duplicates.
     pub(crate) sequence: i32,
     clock: KeyspaceId,
@@ -51,6 +53,7 @@ impl Segments {
             retention_ms,
             time_of,
             observed_ms: -1,
+            oldest_live: 0,
             sequence: 0,
             clock: database.keyspace(store)?,
             sealed: (-1, 0),
@@ -66,6 +69,7 @@ impl Segments {
             segments.observed_ms = i64::from_be_bytes(observed.try_into().unwrap_or_default());
             segments.sequence = i32::from_be_bytes(sequence.try_into().unwrap_or_default());
         }
+        segments.oldest_live = segments.oldest_live(segments.observed_ms);
         segments.seal();
         segments.staged = segments.sealed;
         for name in database.keyspaces() {
@@ -85,7 +89,10 @@ impl Segments {
     }
 
     pub(crate) fn observe(&mut self, time_ms: i64) {
-        self.observed_ms = self.observed_ms.max(time_ms);
+        if time_ms > self.observed_ms {
+            self.observed_ms = time_ms;
+            self.oldest_live = self.oldest_live(time_ms);
+        }
     }
 
     /// What is older than this is hidden from reads.
@@ -105,7 +112,7 @@ impl Segments {
 
     /// Whether a segment is not dropped yet and may be written.
     pub(crate) fn is_live(&self, number: i64) -> bool {
-        number >= self.oldest_live(self.observed_ms)
+        number >= self.oldest_live
     }
 
     /// Whether a segment was live when the epoch was sealed.

@@ -28,7 +28,7 @@ macro_rules! layered_state_store {
         }
 
         fn set_cache_limit(&mut self, bytes: usize) {
-            self.layers.cache().set_limit(bytes);
+            self.layers.set_cache_limit(bytes);
         }
 
         fn needs_flush(&self) -> bool {

@@ -79,7 +79,7 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         // Versions are no values that a cache could hold back, and their changelog is not their local form.
         let mut layers = settings.layers.clone();
         let logging = std::mem::replace(&mut layers.logging, false);
-        (layers.caching, layers.cache_bytes) = (false, 0);
+        (layers.caching, layers.cache_bytes) = (false, Some(0));
         let layers = Layers::new(layers, Box::new(Raw), database, Place::Segments(segments));
         Ok(VersionedKeyValueStore {
             layers,

@@ -158,7 +158,7 @@ pub trait StateStore: Any + Send + Debug {
         0
     }
 
-    /// Bounds the cache to about so many bytes, from now on; with 0 nothing is held back and nothing remembered, as
+    /// Bounds the cache to about so many bytes, unless the store was given a bound of its own; with 0 nothing is held back and nothing remembered, as
     /// with Kafka's `statestore.cache.max.bytes=0`.
     fn set_cache_limit(&mut self, _bytes: usize) {}
 

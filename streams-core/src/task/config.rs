@@ -22,7 +22,7 @@ pub struct TaskConfig {
     pub max_output_bytes: usize,
     /// A commit is asked for when the stores hold so many bytes of uncommitted writes.
     pub max_uncommitted_bytes: usize,
-    /// Caches are flushed when they hold more than this (the task's share of `statestore.cache.max.bytes`).
+    /// What the caches of its stores may hold together (the task's share of `statestore.cache.max.bytes`).
     pub max_cache_bytes: usize,
     /// What to do with records that cannot be deserialized.
     pub deserialization: DeserializationPolicy,

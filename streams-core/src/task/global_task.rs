@@ -76,7 +76,8 @@ impl GlobalTask {
             .iter()
             .map(|global| StorePlan { builder: global.builder.as_ref(), changelog: None })
             .collect();
-        let (state, stores) = StateManager::open(&state_dir, &plans).map_err(store_error)?;
+        let (state, stores) =
+            StateManager::open(&state_dir, &plans, config.max_cache_bytes).map_err(store_error)?;
         let places: Vec<usize> = application
             .sub_topologies()
             .iter()

@@ -185,8 +185,9 @@ impl<M: FetchedRecord> StreamTask<M> {
 
     /// Keeps caches and uncommitted writes within their bounds.
     fn bound_stores(&mut self) -> Result<(), TaskError> {
-        let (uncommitted, cached) = store_bytes(self.graph.shared.stores());
-        if cached > self.config.max_cache_bytes {
+        let stores = self.graph.shared.stores();
+        let (uncommitted, _) = store_bytes(stores);
+        if stores.iter().any(|store| store.needs_flush()) {
             self.flush_caches()?;
         }
         if uncommitted > self.config.max_uncommitted_bytes {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::offsets::OffsetKeyspace;
+use crate::processor::RecordArena;
 use crate::record::{FetchedRecord, Headers, TopicPartition};
 use crate::state::{
     ChangelogRecord, StateStore, StoreBuilder, StoreError, TaskDatabase, TaskDatabases, WriteBatch,
@@ -39,6 +40,7 @@ pub(super) struct StateManager {
     databases: Vec<Database>,
     stores: Vec<StorePlace>,
     changelogs: Vec<ChangelogPartition>,
+    unwanted: RecordArena,
 }
 
 #[derive(Debug)]
@@ -55,17 +57,21 @@ struct StorePlace {
 }
 
 impl StateManager {
-    /// Opens the databases below `dir`, makes the stores and reads how far each is.
+    /// Opens the databases below `dir`, makes the stores, whose caches share so many bytes, and reads how far each is.
     pub(super) fn open(
         dir: &Path,
         plans: &[StorePlan<'_>],
+        cache_bytes: usize,
     ) -> Result<(Self, Vec<Box<dyn StateStore>>), StoreError> {
         let mut opened = TaskDatabases::default();
         let mut manager = StateManager::default();
         let mut stores = Vec::with_capacity(plans.len());
         for plan in plans {
             let database = opened.get_or_open(plan.builder.backend().as_ref(), dir)?;
-            stores.push(plan.builder.build(Arc::clone(&database))?);
+            let mut store = plan.builder.build(Arc::clone(&database))?;
+            // Before the nodes are made: they ask whether their store holds changes back.
+            store.set_cache_limit(cache_bytes / plans.len());
+            stores.push(store);
             let database = manager.place_of(database)?;
             let changelog = match &plan.changelog {
                 Some((partition, is_source)) => {
@@ -138,6 +144,11 @@ impl StateManager {
     ) -> Result<(), StoreError> {
         for (store, place) in stores.iter_mut().zip(&self.stores) {
             store.stage(&mut self.databases[place.database].batch)?;
+            if place.changelog.is_none() {
+                // A store that logs where nobody takes its records, for instance a global one.
+                store.take_changelog(&mut self.unwanted);
+                self.unwanted.clear();
+            }
         }
         for place in &self.stores {
             let Some(changelog) = place.changelog else { continue };
