@@ -1,1 +1,11 @@
 //! Scenarios that run whole applications against a broker.
+//!
+//! Each scenario is a test in `tests/`; here is what they share: a broker, topics, and a word count to run on it.
+
+mod broker;
+mod topics;
+mod word_count;
+
+pub use broker::TestBroker;
+pub use topics::Topics;
+pub use word_count::{count_of, word_count};

@@ -47,7 +47,7 @@ pub enum Error {
         /// How long it was tried.
         waited: Duration,
         /// The last attempt, where it ended by itself.
-        source: Option<WireError>,
+        source: Option<Box<WireError>>,
     },
     /// A topic of the application's own is not as it must be.
     #[error("internal topic {topic}: {reason}")]
@@ -58,17 +58,17 @@ pub enum Error {
         reason: String,
     },
     /// A request to a broker failed.
-    #[error(transparent)]
-    Wire(#[from] WireError),
+    #[error("{0}")]
+    Wire(#[source] Box<WireError>),
     /// Fetching or producing failed.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+    #[error("{0}")]
+    Client(#[source] Box<ClientError>),
     /// The group does not want this member any more.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
+    #[error("{0}")]
+    Membership(#[source] Box<MembershipError>),
     /// Offsets could not be committed.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
+    #[error("{0}")]
+    Commit(#[source] Box<CommitError>),
     /// A task failed.
     #[error("task {task}: {source}")]
     Task {
@@ -142,7 +142,19 @@ pub enum Error {
     },
 }
 
-fn cause(source: &Option<WireError>) -> String {
+macro_rules! boxed {
+    ($($source:ty => $variant:ident),*) => {$(
+        impl From<$source> for Error {
+            fn from(source: $source) -> Self {
+                Error::$variant(Box::new(source))
+            }
+        }
+    )*};
+}
+
+boxed! { WireError => Wire, ClientError => Client, MembershipError => Membership, CommitError => Commit }
+
+fn cause(source: &Option<Box<WireError>>) -> String {
     source.as_ref().map_or_else(String::new, |source| format!(": {source}"))
 }
 

@@ -254,7 +254,7 @@ impl Worker {
         }
         match self.parts.committer.commit(epochs).await {
             // The membership tells which tasks are lost, and they are closed then.
-            Err(Error::Commit(fault @ CommitError::Lost { .. })) => {
+            Err(Error::Commit(fault)) if matches!(*fault, CommitError::Lost { .. }) => {
                 tracing::warn!(%fault, "commit refused");
                 Ok(())
             }

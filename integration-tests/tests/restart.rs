@@ -1,0 +1,42 @@
+//! An application that is closed, or whose state is deleted, goes on as if it had never stopped.
+
+use std::time::Duration;
+
+use integration_tests::{TestBroker, Topics, count_of, word_count};
+use streams_dsl::{KafkaStreams, StreamsState};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const WORDS: i64 = 50;
+
+fn lines(count: i64) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("all w{} w{}", number % WORDS, number % WORDS))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_go_on_after_a_restart_and_after_the_state_is_deleted() {
+    let broker = TestBroker::start().await;
+    let topics = Topics::new(broker.bootstrap(), "restart");
+    topics.create("lines", 4).await;
+    topics.create("counts", 2).await;
+    let state = tempfile::tempdir().unwrap();
+    let application = topics.name("app");
+    let run = async |rounds: i64| {
+        topics.send("lines", lines(1_000)).await;
+        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
+        let config = broker.config(&application, state.path());
+        let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
+        assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
+        let counts = topics.read_until("counts", |counts| count_of(counts, "all") >= rounds * 1_000).await;
+        for word in 0..WORDS {
+            assert_eq!(count_of(&counts, &format!("w{word}")), rounds * 1_000 / WORDS * 2, "w{word}");
+        }
+        assert_eq!(count_of(&counts, "all"), rounds * 1_000);
+        let restored: u64 = streams.status().tasks.values().map(|task| task.restored_records).sum();
+        streams.shutdown().await.unwrap();
+        restored
+    };
+    assert_eq!(run(1).await, 0, "a new application has nothing to restore");
+    assert_eq!(run(2).await, 0, "state that is there is not restored again");
+    std::fs::remove_dir_all(state.path().join(&application)).unwrap();
+    assert!(run(3).await > 0, "deleted state is restored from the changelog");
+}

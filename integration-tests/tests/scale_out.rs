@@ -1,0 +1,64 @@
+//! A second instance takes its share; the tasks that stay go on; what one gives back the other takes up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use integration_tests::{TestBroker, Topics, count_of, word_count};
+use streams_dsl::topology::TaskId;
+use streams_dsl::{KafkaStreams, RunningStreams};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn until_tasks(streams: &RunningStreams, count: usize) -> BTreeSet<TaskId> {
+    let begun = std::time::Instant::now();
+    loop {
+        let status = streams.status();
+        let running = status.tasks.iter().filter(|(_, task)| task.running).map(|(id, _)| *id);
+        let running: BTreeSet<TaskId> = running.collect();
+        if running.len() == count && status.tasks.len() == count {
+            return running;
+        }
+        assert!(begun.elapsed() < LIMIT, "{count} tasks expected, {running:?} run");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_share_the_tasks_and_lose_nothing() {
+    let broker = TestBroker::start().await;
+    let topics = Topics::new(broker.bootstrap(), "scale-out");
+    topics.create("lines", 4).await;
+    topics.create("counts", 1).await;
+    let state = tempfile::tempdir().unwrap();
+    let start = async || {
+        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
+        let config = broker.config(&topics.name("app"), state.path());
+        KafkaStreams::new(topology, config).unwrap().start().await.unwrap()
+    };
+    let send = async || topics.send("lines", (0..500).map(|number| format!("all w{}", number % 20))).await;
+
+    let first = start().await;
+    until_tasks(&first, 8).await;
+    send().await;
+    let second = start().await;
+    let others = until_tasks(&second, 4).await;
+    let kept = until_tasks(&first, 4).await;
+    assert!(kept.is_disjoint(&others), "{kept:?} {others:?}");
+    let generation = first.status().generation;
+    send().await;
+    topics.read_until("counts", |counts| count_of(counts, "all") >= 1_000).await;
+
+    // Both share one state directory, so what moves finds its state there.
+    second.shutdown().await.unwrap();
+    assert_eq!(until_tasks(&first, 8).await.len(), 8);
+    assert!(first.status().generation > generation);
+    send().await;
+    let counts = topics.read_until("counts", |counts| count_of(counts, "all") >= 1_500).await;
+    first.shutdown().await.unwrap();
+    assert_eq!(count_of(&counts, "all"), 1_500, "a clean hand-over repeats nothing");
+    for word in 0..20 {
+        assert_eq!(count_of(&counts, &format!("w{word}")), 75, "w{word}");
+    }
+    let all: Vec<i64> = counts["all"].iter().map(|count| i64::from_be_bytes(count[..].try_into().unwrap())).collect();
+    assert!(all.is_sorted(), "counts never go back");
+}
