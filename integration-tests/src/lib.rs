@@ -7,5 +7,5 @@ mod topics;
 mod word_count;
 
 pub use broker::TestBroker;
-pub use topics::Topics;
+pub use topics::{Counts, Topics};
 pub use word_count::{count_of, word_count};

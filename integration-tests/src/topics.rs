@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 const LIMIT: Duration = Duration::from_secs(60);
 const READ_BUFFER_BYTES: usize = 8 << 20;
 
+/// The values of a topic by key, in order.
+pub type Counts = BTreeMap<String, Vec<Vec<u8>>>;
+
 /// The topics of a scenario.
 #[derive(Debug)]
 pub struct Topics {
@@ -57,7 +60,9 @@ impl Topics {
             let partition = (number % i64::from(partitions)) as i32;
             let at = Timestamp::from_millis(1_000 + number);
             let value = Some(value.as_bytes());
-            while target.send(partition, at, None, value, &Headers::new()).expect("it is taken") == Enqueued::Full {
+            while target.send(partition, at, None, value, &Headers::new()).expect("it is taken")
+                == Enqueued::Full
+            {
                 producer.room().await;
             }
         }
@@ -75,14 +80,15 @@ impl Topics {
     }
 
     /// All values of a topic by key, in order.
-    pub async fn read(&self, topic: &str) -> BTreeMap<String, Vec<Vec<u8>>> {
+    pub async fn read(&self, topic: &str) -> Counts {
         let name: Arc<str> = self.name(topic).into();
         let partitions: Vec<TopicPartition> = (0..self.partitions(&name).await)
             .map(|partition| TopicPartition::new(Arc::clone(&name), partition))
             .collect();
         let ends = self.wire.list_offsets(&partitions, OffsetSpec::Latest, Isolation::ReadUncommitted).await;
         let mut left = ends.expect("leaders answer").into_values().filter(|end| end.offset > 0).count();
-        let consumer = DataConsumer::start(&self.properties, "scenario", READ_BUFFER_BYTES).expect("it starts");
+        let consumer =
+            DataConsumer::start(&self.properties, "scenario", READ_BUFFER_BYTES).expect("it starts");
         let (sender, mut events) = mpsc::unbounded_channel();
         let assignments = partitions.iter().map(|partition| {
             let sender = sender.clone();
@@ -90,7 +96,7 @@ impl Topics {
             FetchAssignment { partition: partition.clone(), from: FetchFrom::Beginning, sink }
         });
         consumer.assign(assignments.collect()).await.expect("it is assigned");
-        let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut records: Counts = BTreeMap::new();
         while left > 0 {
             let event = tokio::time::timeout(LIMIT, events.recv()).await.expect("the topic is read in time");
             match event.expect("the consumer lives") {
@@ -108,18 +114,18 @@ impl Topics {
     }
 
     /// Reads a topic again and again until it is as it should be.
-    pub async fn read_until(
-        &self,
-        topic: &str,
-        done: impl Fn(&BTreeMap<String, Vec<Vec<u8>>>) -> bool,
-    ) -> BTreeMap<String, Vec<Vec<u8>>> {
+    pub async fn read_until(&self, topic: &str, done: impl Fn(&Counts) -> bool) -> Counts {
         let begun = Instant::now();
         loop {
             let records = self.read(topic).await;
             if done(&records) {
                 return records;
             }
-            assert!(begun.elapsed() < LIMIT, "topic {topic} never came to be as expected: {}", summary(&records));
+            assert!(
+                begun.elapsed() < LIMIT,
+                "topic {topic} never came to be as expected: {}",
+                summary(&records)
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -130,7 +136,7 @@ impl Topics {
     }
 }
 
-fn summary(records: &BTreeMap<String, Vec<Vec<u8>>>) -> String {
+fn summary(records: &Counts) -> String {
     let values: usize = records.values().map(Vec::len).sum();
     format!("{} keys, {values} values", records.len())
 }

@@ -1,18 +1,19 @@
 //! A word count by the Processor API: two sub-topologies, a repartition topic, a store with a changelog.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use streams_dsl::Record;
 use streams_dsl::processor::{
-    InitContext, Partitioner, Processor, ProcessorContext, ProcessorError, SinkTopic, SourceNode, StoreHandle,
-    TimestampExtractor,
+    InitContext, Partitioner, Processor, ProcessorContext, ProcessorError, SinkTopic, SourceNode,
+    StoreHandle, TimestampExtractor,
 };
 use streams_dsl::serdes::{BigEndian, Utf8, Void};
 use streams_dsl::stores::{KeyValueStore, Stores};
 use streams_dsl::topology::{
     InternalTopic, ProcessorSpec, SinkSpec, SourceSpec, Topics, Topology, TopologyBuilder,
 };
-use streams_dsl::Record;
+
+use crate::topics::Counts;
 
 const REPARTITION: &str = "words-repartition";
 const STORE: &str = "counts";
@@ -78,7 +79,7 @@ pub fn word_count(input: &str, output: &str) -> Topology {
 }
 
 /// The last count of a word among the values of the output topic.
-pub fn count_of(counts: &BTreeMap<String, Vec<Vec<u8>>>, word: &str) -> i64 {
+pub fn count_of(counts: &Counts, word: &str) -> i64 {
     let last = counts.get(word).and_then(|values| values.last());
     last.and_then(|bytes| bytes.as_slice().try_into().ok()).map_or(0, i64::from_be_bytes)
 }

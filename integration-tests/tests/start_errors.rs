@@ -23,8 +23,7 @@ async fn a_missing_source_topic_is_named_after_the_start_timeout() {
     let broker = TestBroker::start().await;
     let topics = Topics::new(broker.bootstrap(), "missing");
     let state = tempfile::tempdir().unwrap();
-    let config =
-        broker.config(&topics.name("app"), state.path()).startup_timeout(Duration::from_millis(700));
+    let config = broker.config(&topics.name("app"), state.path()).startup_timeout(Duration::from_millis(700));
     let (input, output) = (topics.name("lines"), topics.name("counts"));
     let error = KafkaStreams::new(word_count(&input, &output), config).unwrap().start().await.unwrap_err();
     assert!(matches!(&error, Error::Topics { .. }), "{error}");
