@@ -134,18 +134,20 @@ impl Shared {
     }
 
     /// Makes a record the current one; hand the answer to [`Shared::leave_record`].
+    #[inline]
     pub fn enter_record(&mut self, timestamp: Timestamp, headers: &Headers) -> OuterRecord {
+        // Headers are rare: two empty lists need no exchange.
+        let differ = !(self.headers.is_empty() && headers.is_empty()) && self.headers != *headers;
         let outer = OuterRecord {
             timestamp: self.timestamp,
-            // Headers are rare: two empty lists need no exchange.
-            headers: (self.headers != *headers)
-                .then(|| std::mem::replace(&mut self.headers, headers.clone())),
+            headers: differ.then(|| std::mem::replace(&mut self.headers, headers.clone())),
         };
         self.timestamp = timestamp;
         outer
     }
 
     /// Makes the outer record the current one again.
+    #[inline]
     pub fn leave_record(&mut self, outer: OuterRecord) {
         self.timestamp = outer.timestamp;
         if let Some(headers) = outer.headers {

@@ -1,3 +1,5 @@
+mod crashes;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
