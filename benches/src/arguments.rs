@@ -26,6 +26,10 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Loads, runs and verifies each workload, against a log server of its own unless --bootstrap is given.
     Suite(SuiteArguments),
+    /// Runs Kafka Streams' benchmark and this one in turn on one broker; prints the medians and their ratios.
+    Compare(CompareArguments),
+    /// Runs a log server with temporary data until standard input ends.
+    Serve(ServeArguments),
     /// What the machine allows: a bare consumer, and one that also produces, over the topic in-pages.
     Limits(LimitArguments),
 }
@@ -155,6 +159,42 @@ pub struct SuiteArguments {
     pub threads: usize,
     /// The workloads; passthrough, wordcount, surge, fraud and keys by default.
     pub workloads: Vec<Workload>,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArguments {
+    /// Address of a broker, host:port.
+    #[arg(long)]
+    pub bootstrap: String,
+    /// The folder of Kafka Streams' benchmark.
+    #[arg(long, env = "ANCHOR_DIR")]
+    pub anchor: PathBuf,
+    /// Process id of the broker, for its CPU seconds.
+    #[arg(long)]
+    pub broker_pid: Option<u32>,
+    /// Runs of each workload.
+    #[arg(long, default_value_t = 3)]
+    pub reps: u32,
+    /// Records of each workload, as a share of the loads that the README gives figures for.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// `num.stream.threads`.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// `processing.guarantee`.
+    #[arg(long, default_value = "at_least_once")]
+    pub guarantee: String,
+    /// The workloads; passthrough, wordcount, surge, fraud and keys by default.
+    pub workloads: Vec<Workload>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArguments {
+    /// Partitions of topics that are created without a count.
+    #[arg(long, default_value_t = 4)]
+    pub partitions: i32,
 }
 
 /// Options of `limits`.

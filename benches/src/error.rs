@@ -59,7 +59,58 @@ pub enum Error {
         /// What happened.
         source: std::io::Error,
     },
+    /// A program that was called failed.
+    #[error("`{line}` ended with {status}: {output}")]
+    Child {
+        /// Its command line.
+        line: String,
+        /// How it ended.
+        status: String,
+        /// What it printed.
+        output: String,
+    },
+    /// The log server's.
+    #[error(transparent)]
+    LogServer(#[from] log_server::Error),
+    /// The streams failed.
+    #[error(transparent)]
+    Streams(Box<streams_dsl::Error>),
+    /// The streams ended by themselves.
+    #[error("the streams ended before the input did")]
+    Ended,
+    /// The DSL cannot express the workload yet.
+    #[error("the workload `{0}` cannot be run yet")]
+    NotYet(crate::Workload),
     /// The workload has no direct computation to compare with.
     #[error("the workload `{0}` cannot be verified")]
     NotVerifiable(crate::Workload),
+}
+
+impl Error {
+    /// The exit code of the program: 4 where time has run out, 3 where the streams have failed, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Timeout { .. } => 4,
+            Error::Streams(_) | Error::Ended => 3,
+            _ => 1,
+        }
+    }
+}
+
+impl From<streams_dsl::Error> for Error {
+    fn from(error: streams_dsl::Error) -> Self {
+        Error::Streams(Box::new(error))
+    }
+}
+
+impl From<streams_dsl::ConfigError> for Error {
+    fn from(error: streams_dsl::ConfigError) -> Self {
+        streams_dsl::Error::from(error).into()
+    }
+}
+
+impl From<streams_dsl::topology::TopologyError> for Error {
+    fn from(error: streams_dsl::topology::TopologyError) -> Self {
+        streams_dsl::Error::from(error).into()
+    }
 }

@@ -3,22 +3,33 @@
 
 mod arguments;
 mod broker;
+mod compare;
+mod counters;
 mod error;
 mod inputs;
 mod limits;
+mod live;
 mod load;
 mod process;
+mod restore;
+mod run;
+mod suite;
+mod topologies;
 mod verify;
 mod workload;
 
 pub use arguments::{
-    Arguments, Command, LimitArguments, LoadArguments, RunArguments, SuiteArguments, VerifyArguments,
+    Arguments, Command, CompareArguments, LimitArguments, LoadArguments, RunArguments, ServeArguments,
+    SuiteArguments, VerifyArguments,
 };
 pub use broker::Broker;
+pub use compare::compare;
 pub use error::Error;
 pub use inputs::{Inputs, Numbers, Record};
 pub use limits::limits;
 pub use load::load;
 pub use process::{Process, size_of};
+pub use run::run;
+pub use suite::{serve, suite};
 pub use verify::verify;
 pub use workload::Workload;

@@ -1,8 +1,8 @@
-//! `bench load|run|verify|suite|limits`: see benches/README.md.
+//! `bench load|run|verify|suite|compare|limits`: see benches/README.md.
 
 use std::process::ExitCode;
 
-use benches::{Arguments, Command, Error, limits, load, verify};
+use benches::{Arguments, Command, Error};
 use clap::Parser;
 
 #[tokio::main]
@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }
@@ -20,9 +20,12 @@ async fn main() -> ExitCode {
 /// Whether all is well.
 async fn run(command: Command) -> Result<bool, Error> {
     match command {
-        Command::Load(arguments) => load(&arguments).await.map(|()| true),
-        Command::Verify(arguments) => verify(&arguments),
-        Command::Limits(arguments) => limits(&arguments).await.map(|()| true),
-        _ => Ok(false),
+        Command::Load(arguments) => benches::load(&arguments).await.map(|()| true),
+        Command::Verify(arguments) => benches::verify(&arguments),
+        Command::Suite(arguments) => benches::suite(&arguments),
+        Command::Compare(arguments) => benches::compare(&arguments),
+        Command::Serve(arguments) => benches::serve(&arguments).await.map(|()| true),
+        Command::Limits(arguments) => benches::limits(&arguments).await.map(|()| true),
+        Command::Run(arguments) => benches::run(&arguments).await.map(|()| true),
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 const LONGEST_FILE_LINES: usize = 500;
+const LONGEST_EXAMPLE_LINES: usize = 150;
 
 /// Which crates of the workspace a crate may depend on, tests included. `streams-derive` holds no engine code.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -92,6 +93,17 @@ fn files_stay_short() {
         .map(|(lines, name)| format!("{name}: {lines} lines"))
         .collect();
     assert_none("split these files by noun, at most 500 lines each", &faults);
+}
+
+#[test]
+fn examples_are_read_in_one_go() {
+    let programs = files(&["rs"]).into_iter().filter(|(name, _)| name.starts_with("examples/src/bin/"));
+    let faults: Vec<_> = programs
+        .map(|(name, path)| (read(&path).lines().count(), name))
+        .filter(|(lines, _)| *lines > LONGEST_EXAMPLE_LINES)
+        .map(|(lines, name)| format!("{name}: {lines} lines"))
+        .collect();
+    assert_none("an example has at most 150 lines; what several share is in examples/src", &faults);
 }
 
 #[test]
