@@ -136,6 +136,18 @@ impl<S: StateStore> Builder<S> {
         (self.make)(&self.settings, database)
     }
 
+    /// The store as of the last commit, for reading only: what its task has not committed is not seen, and what is put
+    /// there is lost. A view of a window store knows the segments that there were when it was opened.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn view(&self, database: Arc<dyn TaskDatabase>) -> Result<S, StoreError> {
+        let mut settings = self.settings.clone();
+        settings.layers.cache_bytes = Some(0);
+        settings.layers.logging = false;
+        (self.make)(&settings, database)
+    }
+
     pub(crate) fn settings_mut(&mut self) -> &mut StoreSettings {
         &mut self.settings
     }

@@ -1,5 +1,8 @@
 //! Databases on RocksDB: one per task, a column family per keyspace.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Bound;

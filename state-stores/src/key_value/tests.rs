@@ -132,6 +132,21 @@ fn a_full_cache_asks_for_a_flush_and_stays_within_its_bound() {
 }
 
 #[test]
+fn a_view_sees_what_is_committed_and_nothing_else() {
+    let database = memory();
+    let mut store = counts().caching(true).open(Arc::clone(&database)).unwrap();
+    let mut view = counts().caching(true).view(database).unwrap();
+    add(&mut store, "a", 1);
+    assert_eq!(view.get(&"a".to_owned()).unwrap(), None);
+    commit(&mut store);
+    add(&mut store, "a", 2);
+    assert_eq!(view.get(&"a".to_owned()).unwrap(), stamped(1, 1));
+    commit(&mut store);
+    assert_eq!(view.all().unwrap().map(Result::unwrap).collect::<Vec<_>>().len(), 1);
+    assert_eq!(view.get(&"a".to_owned()).unwrap(), stamped(2, 2));
+}
+
+#[test]
 fn two_epochs_cannot_be_sealed_at_once() {
     let mut store = counts().open(memory()).unwrap();
     store.seal().unwrap();

@@ -124,6 +124,7 @@ impl<T: Clone> Cache<T> {
     }
 
     pub(crate) fn entry_mut(&mut self, place: u32) -> &mut Entry<T> {
+        self.entries[place as usize].used = true;
         &mut self.entries[place as usize]
     }
 

@@ -1,15 +1,21 @@
 //! Spans of time, each a keyspace of its own, so that what is too old goes all at once.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
-use streams_core::state::{KeyspaceId, StoreError, TaskDatabase, WriteBatch};
+use streams_core::state::{Direction, KeyspaceId, StoreError, TaskDatabase, WriteBatch};
 
 /// Length of the segment's number in front of a key within the layers above the database.
 pub(crate) const SEGMENT_LEN: usize = 8;
 
 /// The number of a segment that never grows old.
 pub(crate) const ENDLESS: i64 = i64::MAX;
+
+const ENDLESS_NAME: &str = "endless";
+
+/// How much is written at once when segments are poured into others.
+const POUR_BATCH_BYTES: usize = 1 << 20;
 
 /// The key under which a store's clock lies in its own keyspace.
 const CLOCK_KEY: &[u8] = b"clock";
@@ -72,15 +78,53 @@ impl Segments {
         segments.oldest_live = segments.oldest_live(segments.observed_ms);
         segments.seal();
         segments.staged = segments.sealed;
+        segments.find(database)?;
+        Ok(segments)
+    }
+
+    /// Notes the segments that the database holds; those of another length, as the retention was another one, are
+    /// poured into segments of today's.
+    fn find(&mut self, database: &dyn TaskDatabase) -> Result<(), StoreError> {
+        let mut others = Vec::new();
         for name in database.keyspaces() {
-            let start = name.strip_prefix(&**store).and_then(|rest| rest.strip_prefix(':'));
-            if let Some(start) = start.and_then(|start| start.parse::<i64>().ok()) {
-                let keyspace = database.keyspace(&name)?;
-                let number = if start == ENDLESS { ENDLESS } else { start / segments.interval_ms };
-                segments.live.insert(number, Some(keyspace));
+            let Some(segment) = name.strip_prefix(&*self.store).and_then(|rest| rest.strip_prefix(':'))
+            else {
+                continue;
+            };
+            if segment == ENDLESS_NAME {
+                self.live.insert(ENDLESS, Some(database.keyspace(&name)?));
+            } else if let Some((interval, start)) = segment.split_once(':')
+                && let (Ok(interval), Ok(start)) = (interval.parse::<i64>(), start.parse::<i64>())
+            {
+                if interval == self.interval_ms {
+                    self.live.insert(self.number(start), Some(database.keyspace(&name)?));
+                } else {
+                    others.push((name, start));
+                }
             }
         }
-        Ok(segments)
+        others.into_iter().try_for_each(|(name, start_ms)| self.pour(&name, start_ms, database))
+    }
+
+    /// Moves the entries of a keyspace to the segments that they belong to. The keyspace goes last, so that a crash
+    /// loses nothing.
+    fn pour(&mut self, name: &str, start_ms: i64, database: &dyn TaskDatabase) -> Result<(), StoreError> {
+        let from = database.keyspace(name)?;
+        let mut batch = WriteBatch::default();
+        for entry in database.scan(from, (Bound::Unbounded, Bound::Unbounded), Direction::Forward)? {
+            let (key, value) = entry?;
+            let number = self.number(self.time_of(&key).unwrap_or(start_ms));
+            if self.is_live(number) {
+                let to = self.make_keyspace(number, database)?;
+                batch.put(to, &key, &value);
+            }
+            if batch.byte_len() > POUR_BATCH_BYTES {
+                database.write(&batch)?;
+                batch.clear();
+            }
+        }
+        database.write(&batch)?;
+        database.drop_keyspace(name)
     }
 
     /// The largest time seen, in ms; -1 before the first.
@@ -199,7 +243,13 @@ impl Segments {
 
     /// The keyspace's name: store names cannot hold a colon, so it is no other store's.
     fn name(&self, number: i64) -> String {
-        format!("{}:{}", self.store, number.saturating_mul(self.interval_ms))
+        match number {
+            ENDLESS => format!("{}:{ENDLESS_NAME}", self.store),
+            number => {
+                let (store, interval) = (&self.store, self.interval_ms);
+                format!("{store}:{interval}:{}", number.saturating_mul(interval))
+            }
+        }
     }
 }
 

@@ -199,6 +199,12 @@ fn former_key(key: &[u8], number: i64, valid_to: i64) -> Vec<u8> {
     [&number.to_be_bytes(), key, &valid_to.to_be_bytes()].concat()
 }
 
+/// When a former version ceased to hold, by its key; none for a deletion that is the latest.
+pub(super) fn former_time(key: &[u8]) -> Option<i64> {
+    let (_, valid_to) = key.split_last_chunk::<TIME_LEN>()?;
+    Some(i64::from_be_bytes(*valid_to)).filter(|valid_to| *valid_to < END_OF_TIME)
+}
+
 fn version_bytes(valid_from: i64, value: Option<&[u8]>) -> Box<[u8]> {
     let present = [u8::from(value.is_some())];
     [&valid_from.to_be_bytes(), &present[..], value.unwrap_or_default()].concat().into()

@@ -16,7 +16,7 @@ use streams_core::{Data, Timestamp, duration_millis};
 use crate::builder::StoreSettings;
 use crate::key_value::write_key;
 use crate::layers::{Layers, Place, Raw, Segments, layered_state_store, unreadable};
-use history::{RawVersion, segment_interval_ms};
+use history::{RawVersion, former_time, segment_interval_ms};
 
 /// Where the number of the last restored batch lies in the store's own keyspace.
 const RESTORED_KEY: &[u8] = b"restored";
@@ -75,7 +75,7 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         let name = &settings.layers.name;
         let own_keyspace = database.keyspace(name)?;
         let segments =
-            Segments::open(name, segment_interval_ms(history_ms), history_ms, |_| None, &*database)?;
+            Segments::open(name, segment_interval_ms(history_ms), history_ms, former_time, &*database)?;
         // Versions are no values that a cache could hold back, and their changelog is not their local form.
         let mut layers = settings.layers.clone();
         let logging = std::mem::replace(&mut layers.logging, false);

@@ -48,7 +48,7 @@ fn old_windows_are_hidden_at_once_and_dropped_with_their_segment() {
     commit(&mut store);
     let mut names = store.database().keyspaces();
     names.sort();
-    assert_eq!(names, ["w", "w:150000", "w:225000", "w:75000"]);
+    assert_eq!(names, ["w", "w:75000:150000", "w:75000:225000", "w:75000:75000"]);
 }
 
 #[test]
@@ -91,6 +91,29 @@ fn updates_of_a_window_are_held_back_as_one_change() {
     let change = store.next_change().unwrap().unwrap();
     assert_eq!((change.old, change.new), (Some(3), Some(4)));
     assert_eq!(store.next_change().unwrap(), None);
+}
+
+#[test]
+fn another_retention_keeps_what_is_young_enough_for_it() {
+    let database = memory();
+    let store = |retention_ms| {
+        let (size, retention) = (Duration::from_millis(SIZE_MS), Duration::from_millis(retention_ms));
+        let builder =
+            Stores::window::<String, i64>("w", size, retention, Arc::new(Utf8), Arc::new(BigEndian));
+        builder.open(Arc::clone(&database)).unwrap()
+    };
+    let mut long = store(600_000);
+    for minute in 0..10 {
+        long.put(&"a".to_owned(), Some(minute), ms(minute * 60_000)).unwrap();
+    }
+    commit(&mut long);
+    let mut short = store(150_000);
+    assert_eq!(entries(short.all().unwrap()).iter().map(|found| found.2).collect::<Vec<_>>(), [7, 8, 9]);
+    commit(&mut short);
+    let mut long = store(600_000);
+    let found: Vec<_> = entries(long.all().unwrap()).iter().map(|found| found.2).collect();
+    assert!(found.ends_with(&[7, 8, 9]), "{found:?}");
+    assert!(database.keyspaces().iter().all(|name| name == "w" || name.starts_with("w:300000:")));
 }
 
 #[derive(Debug, Clone)]

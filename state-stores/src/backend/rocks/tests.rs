@@ -1,0 +1,97 @@
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn write(database: &Arc<dyn TaskDatabase>, keyspace: KeyspaceId, entries: &[(&[u8], &[u8])]) {
+    let mut batch = WriteBatch::default();
+    entries.iter().for_each(|(key, value)| batch.put(keyspace, key, value));
+    database.write(&batch).unwrap();
+}
+
+fn value(database: &Arc<dyn TaskDatabase>, keyspace: KeyspaceId, key: &[u8]) -> Option<Vec<u8>> {
+    let mut found = None;
+    database.get(keyspace, key, &mut |bytes| found = Some(bytes.to_vec())).unwrap();
+    found
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let backend = RocksDb::with_budget(8 << 20);
+    let database = backend.open(&folder.path().join("new")).unwrap();
+    let (one, two) = (database.keyspace("one").unwrap(), database.keyspace("two").unwrap());
+    write(&database, one, &[(b"k", b"1")]);
+    write(&database, two, &[(b"k", b"2")]);
+    drop(database);
+    let database = backend.open(&folder.path().join("new")).unwrap();
+    assert_eq!(value(&database, database.keyspace("one").unwrap(), b"k"), Some(b"1".to_vec()));
+    assert_eq!(value(&database, database.keyspace("two").unwrap(), b"k"), Some(b"2".to_vec()));
+    assert!(backend.memory_bytes() > 0, "memtables are charged to the shared cache");
+}
+
+#[test]
+fn a_dropped_keyspace_is_gone_and_takes_late_writes_with_it() {
+    let folder = TempDir::new().unwrap();
+    let database = RocksDb::of_process().open(folder.path()).unwrap();
+    let old = database.keyspace("s").unwrap();
+    write(&database, old, &[(b"k", b"1")]);
+    database.drop_keyspace("s").unwrap();
+    database.drop_keyspace("s").unwrap();
+    write(&database, old, &[(b"k", b"2")]);
+    assert_eq!(value(&database, old, b"k"), None);
+    let new = database.keyspace("s").unwrap();
+    assert_eq!(value(&database, new, b"k"), None);
+    assert_eq!(database.keyspaces().iter().filter(|name| *name == "s").count(), 1);
+}
+
+#[test]
+fn bounds_are_kept_in_both_directions() {
+    let folder = TempDir::new().unwrap();
+    let database = RocksDb::of_process().open(folder.path()).unwrap();
+    let keyspace = database.keyspace("s").unwrap();
+    write(&database, keyspace, &[(b"a", b""), (b"b", b""), (b"b\0", b""), (b"c", b"")]);
+    let scan = |lower, upper, direction| {
+        let entries = database.scan(keyspace, (lower, upper), direction).unwrap();
+        entries.map(|entry| String::from_utf8(entry.unwrap().0.into()).unwrap()).collect::<Vec<_>>()
+    };
+    let (a, b, c) = (&b"a"[..], &b"b"[..], &b"c"[..]);
+    assert_eq!(scan(Bound::Excluded(a), Bound::Included(b), Direction::Forward), ["b"]);
+    assert_eq!(scan(Bound::Included(b), Bound::Excluded(c), Direction::Backward), ["b\0", "b"]);
+    assert_eq!(scan(Bound::Unbounded, Bound::Unbounded, Direction::Backward), ["c", "b\0", "b", "a"]);
+    assert_eq!(scan(Bound::Included(c), Bound::Included(a), Direction::Forward), [""; 0]);
+}
+
+#[test]
+fn a_scan_sees_the_database_as_it_was_when_it_began() {
+    let folder = TempDir::new().unwrap();
+    let database = RocksDb::of_process().open(folder.path()).unwrap();
+    let keyspace = database.keyspace("s").unwrap();
+    write(&database, keyspace, &[(b"a", b"1"), (b"b", b"1")]);
+    let scan = database.scan(keyspace, (Bound::Unbounded, Bound::Unbounded), Direction::Forward).unwrap();
+    write(&database, keyspace, &[(b"b", b"2"), (b"c", b"2")]);
+    let found: Vec<_> = scan.map(|entry| entry.unwrap().1.to_vec()).collect();
+    assert_eq!(found, [b"1", b"1"]);
+}
+
+#[test]
+fn a_directory_in_use_is_named_with_the_remedy() {
+    let folder = TempDir::new().unwrap();
+    let _open = RocksDb::of_process().open(folder.path()).unwrap();
+    let error = RocksDb::of_process().open(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("state.dir"), "{error}");
+}
+
+#[test]
+fn damage_is_told_from_other_errors() {
+    let folder = TempDir::new().unwrap();
+    let backend = RocksDb::with_budget(8 << 20);
+    drop(backend.open(folder.path()).unwrap());
+    let manifest = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let manifest = manifest.into_iter().find(|path| path.to_string_lossy().contains("MANIFEST")).unwrap();
+    fs::write(&manifest, [0x5a; 200]).unwrap();
+    let error = backend.open(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
+}
