@@ -126,8 +126,14 @@ impl<M: FetchedRecord> StreamTask<M> {
             return Err(TaskError::UnknownInput { task, partition });
         };
         let plans = store_plans(&application, sub_topology, id);
-        let (state, stores) = StateManager::open(&state_dir, &plans, config.max_cache_bytes)
-            .map_err(|source| TaskError::Store { task, source })?;
+        // Store builders may be the application's own code.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            StateManager::open(&state_dir, &plans, config.max_cache_bytes)
+                .map_err(|source| TaskError::Store { task, source })
+        }));
+        let (state, stores) = opened.unwrap_or_else(|panic| {
+            Err(TaskError::Panicked { task, record: None, message: panic_message(panic.as_ref()) })
+        })?;
         let mut shared = Shared::new(stores, globals, partition_counts);
         shared.processing = config.processing.clone();
         application.full_names().for_each(|(name, full_name)| shared.output.rename(name, full_name));

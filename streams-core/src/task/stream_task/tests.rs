@@ -436,3 +436,47 @@ fn unknown_tasks_and_inputs_are_refused() {
         "task 0_0 was given else-0, but no source of its sub-topology reads that"
     );
 }
+
+#[test]
+fn a_panic_while_a_store_is_made_is_an_error_of_the_task() {
+    #[derive(Debug)]
+    struct Panicking;
+
+    impl crate::state::StoreBuilder for Panicking {
+        fn name(&self) -> &str {
+            "texts"
+        }
+
+        fn changelog(&self) -> Option<crate::state::ChangelogConfig> {
+            None
+        }
+
+        fn backend(&self) -> Arc<dyn crate::state::StateBackend> {
+            Arc::<MapBackend>::default()
+        }
+
+        fn build(
+            &self,
+            _database: Arc<dyn crate::state::TaskDatabase>,
+        ) -> Result<Box<dyn StateStore>, StoreError> {
+            panic!("no room")
+        }
+    }
+
+    let mut builder = TopologyBuilder::new();
+    builder
+        .add_source("source", source(&["in"]))
+        .add_processor("append", &["source"], appending("texts"))
+        .add_store(Arc::new(Panicking), &["append"]);
+    let setup = TaskSetup {
+        id: TaskId::new(0, 0),
+        application: Arc::new(ApplicationTopology::new(Arc::new(builder.build().unwrap()), "app")),
+        inputs: vec![TopicPartition::new("in", 0)],
+        state_dir: PathBuf::new(),
+        globals: ReadOnlyStores::default(),
+        partition_counts: PartitionCounts::default(),
+        config: never_wait(),
+    };
+    let error = Task::open(setup).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, "task 0_0: the application's code panicked: no room");
+}
