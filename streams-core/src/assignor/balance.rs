@@ -98,6 +98,8 @@ impl<'a> Shares<'a> {
 }
 
 /// Evens out what single sub-topologies cannot see: shares of all tasks with state, without, and of all.
+// A member's number names nodes of the network, too, so the loops run over numbers.
+#[allow(clippy::needless_range_loop)]
 fn repair(shares: &Shares<'_>, counts: Counts) -> Counts {
     let (rows, members) = (counts.len(), shares.capacity.len());
     let (hub, class_node) = (0, |class: usize, member: usize| 1 + rows + class * members + member);

@@ -327,7 +327,7 @@ fn show_optional(value: &Option<String>) -> String {
     value.clone().unwrap_or_default()
 }
 
-fn show_path(path: &std::path::PathBuf) -> String {
+fn show_path(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 

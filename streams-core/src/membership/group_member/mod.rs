@@ -266,10 +266,10 @@ impl GroupMember {
                     self.prepare(now, &wanted.reason);
                 }
             }
-            Phase::Preparing { deadline, ready, .. } => {
-                if (*ready && self.revoking.is_empty()) || now >= *deadline {
-                    self.phase = Phase::NeedJoin { not_before: now };
-                }
+            Phase::Preparing { deadline, ready, .. }
+                if (*ready && self.revoking.is_empty()) || now >= *deadline =>
+            {
+                self.phase = Phase::NeedJoin { not_before: now };
             }
             _ => {}
         }
