@@ -32,15 +32,22 @@ pub(crate) struct Entry<T> {
     pub(crate) base: Base<T>,
     /// Time and headers of the record that changed it last.
     pub(crate) timestamp: Timestamp,
-    pub(crate) headers: Headers,
-    hash: u64,
+    /// None where there are none, which is the rule: a word instead of three.
+    headers: Option<Box<Headers>>,
     /// When it was changed last: flushes go in this order.
     sequence: u64,
-    bytes: usize,
+    bytes: u32,
     dirty: bool,
     /// Used since the eviction's hand passed last.
     used: bool,
     live: bool,
+}
+
+impl<T> Entry<T> {
+    /// The headers of the record that changed it last.
+    pub(crate) fn headers(&self) -> Headers {
+        self.headers.as_deref().cloned().unwrap_or_default()
+    }
 }
 
 /// Entries by key. Unchanged ones leave when room is needed, those unused since the last round first (the CLOCK
@@ -130,17 +137,15 @@ impl<T: Clone> Cache<T> {
 
     /// Adds an unchanged entry that is not there yet; `value_bytes` is the length of its bytes, as far as known.
     pub(crate) fn insert(&mut self, key: &[u8], value: Option<T>, value_bytes: usize) -> u32 {
-        let bytes = size_of::<Entry<T>>() + 2 * size_of::<u32>() + key.len() + value_bytes;
-        self.bytes += bytes;
+        let bytes = entry_bytes::<T>(key, value_bytes);
+        self.bytes += bytes as usize;
         self.evict();
-        let hash = hash_key(key);
         let entry = Entry {
             key: key.into(),
             value,
             base: Base::Unread,
             timestamp: Timestamp::UNKNOWN,
-            headers: Headers::new(),
-            hash,
+            headers: None,
             sequence: 0,
             bytes,
             dirty: false,
@@ -158,7 +163,7 @@ impl<T: Clone> Cache<T> {
             }
         };
         let entries = &self.entries;
-        self.table.insert_unique(hash, place, |&place| entries[place as usize].hash);
+        self.table.insert_unique(hash_key(key), place, |&place| hash_key(&entries[place as usize].key));
         place
     }
 
@@ -181,7 +186,7 @@ impl<T: Clone> Cache<T> {
                 Some(_) => Base::Present,
             };
             self.dirty.push(place);
-            self.dirty_bytes += entry.bytes;
+            self.dirty_bytes += entry.bytes as usize;
             if let Some(order) = &mut self.order {
                 order.insert(entry.key.clone(), place);
             }
@@ -190,8 +195,10 @@ impl<T: Clone> Cache<T> {
         entry.sequence = self.sequence;
         self.sequence += 1;
         entry.timestamp = timestamp;
-        if entry.headers != *headers {
-            entry.headers = headers.clone();
+        if !headers.is_empty() {
+            entry.headers = Some(Box::new(headers.clone()));
+        } else if entry.headers.is_some() {
+            entry.headers = None;
         }
         &mut entry.value
     }
@@ -217,14 +224,12 @@ impl<T: Clone> Cache<T> {
         if let Some(order) = &mut self.order {
             order.remove(&entry.key);
         }
-        self.dirty_bytes -= entry.bytes;
+        self.dirty_bytes -= entry.bytes as usize;
         entry.dirty = false;
         entry.base = Base::Unread;
-        if !entry.headers.is_empty() {
-            entry.headers = Headers::new();
-        }
-        let bytes = size_of::<Entry<T>>() + 2 * size_of::<u32>() + entry.key.len() + value_bytes;
-        self.bytes = self.bytes - entry.bytes + bytes;
+        entry.headers = None;
+        let bytes = entry_bytes::<T>(&entry.key, value_bytes);
+        self.bytes = self.bytes - entry.bytes as usize + bytes as usize;
         entry.bytes = bytes;
     }
 
@@ -236,10 +241,9 @@ impl<T: Clone> Cache<T> {
         }
         entry.live = false;
         entry.value = None;
-        self.bytes -= entry.bytes;
-        let hash = entry.hash;
-        entry.key = Box::default();
-        if let Ok(found) = self.table.find_entry(hash, |&other| other == place) {
+        self.bytes -= entry.bytes as usize;
+        let key = std::mem::take(&mut entry.key);
+        if let Ok(found) = self.table.find_entry(hash_key(&key), |&other| other == place) {
             found.remove();
         }
         self.vacant.push(place);
@@ -273,6 +277,13 @@ impl<T: Clone> Cache<T> {
     pub(crate) fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> DirtyRange<'_, T> {
         DirtyRange { cache: self, places: self.order.as_ref().map(|order| order.range::<[u8], _>(bounds)) }
     }
+}
+
+/// What an entry costs: itself, its places in the table and in a list, its key, and its value's bytes, as a measure of
+/// what the value holds outside the entry.
+fn entry_bytes<T>(key: &[u8], value_bytes: usize) -> u32 {
+    let bytes = size_of::<Entry<T>>() + 2 * size_of::<u32>() + key.len() + value_bytes;
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Changed entries between two bounds, from either end.

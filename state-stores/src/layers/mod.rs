@@ -306,7 +306,7 @@ impl<T: Clone> Layers<T> {
         let value = entry.value.take();
         let base = std::mem::replace(&mut entry.base, Base::Unread);
         let timestamp = entry.timestamp;
-        let headers = if self.settings.changelog_headers { entry.headers.clone() } else { Headers::new() };
+        let headers = if self.settings.changelog_headers { entry.headers() } else { Headers::new() };
         let written = self.write_changed(&key, value.as_ref(), base, timestamp, headers);
         let entry = self.cache.entry_mut(place);
         entry.key = key;
@@ -349,7 +349,7 @@ impl<T: Clone> Layers<T> {
             let bytes = self.value_bytes.len();
             let entry = self.cache.entry_mut(place);
             let (key, new) = (Box::from(&entry.key[skip..]), entry.value.clone());
-            let (timestamp, headers) = (entry.timestamp, std::mem::take(&mut entry.headers));
+            let (timestamp, headers) = (entry.timestamp, entry.headers());
             self.cache.flushed(place, bytes);
             let old = match base {
                 Base::Absent if new.is_none() => continue,
