@@ -16,7 +16,9 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -27,6 +29,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -173,6 +176,9 @@ impl ApiTable {
             ApiEntry::of::<add_offsets_to_txn::AddOffsetsToTxn>(),
             ApiEntry::of::<end_txn::EndTxn>(),
             ApiEntry::of::<txn_offset_commit::TxnOffsetCommit>(),
+            ApiEntry::of::<describe_producers::DescribeProducers>(),
+            ApiEntry::of::<describe_transactions::DescribeTransactions>(),
+            ApiEntry::of::<list_transactions::ListTransactions>(),
         ];
         ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
     }

@@ -5,6 +5,9 @@
 //! own codec is recompressed. The answer waits until the records are as durable as the fsync policy promises,
 //! with `acks=1` as with `acks=all`, as there are no other replicas; `acks=0` gets none.
 //!
+//! Transactional batches are admitted only to partitions that take part in an open transaction of their producer;
+//! from version 12 on they add their partition themselves (KIP-890).
+//!
 //! Left out: version 13 (topic ids). `timeout_ms` has no use with one replica.
 
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use crate::log::{Appended, PartitionLog, now_ms};
 use crate::protocol::ErrorCode;
 use crate::records::{BatchError, BatchHeader, Compression, Records};
 use crate::topics::{Refusal, Topic, TopicConfig};
+use crate::txn::coordinator::Request;
 use crate::txn::driver::Admission;
 
 /// The handler.
@@ -29,6 +33,9 @@ pub(crate) struct Produce;
 
 /// The first version whose clients know zstd (KIP-110).
 const ZSTD_FROM_VERSION: i16 = 7;
+
+/// From this version on a transactional batch adds its partition to the transaction (KIP-890).
+const JOINS_TRANSACTION: i16 = 12;
 
 impl Api for Produce {
     type Request = ProduceRequest;
@@ -44,6 +51,9 @@ impl Api for Produce {
         let mut waits = Vec::new();
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let acks_valid = matches!(request.acks, -1..=1);
+        if version >= JOINS_TRANSACTION {
+            join_transaction(&broker, &request).await;
+        }
         for data in request.topic_data {
             let topic = broker.topics().get(&data.name);
             let mut partitions = Vec::with_capacity(data.partition_data.len());
@@ -81,6 +91,31 @@ impl Api for Produce {
             }
             response
         }))
+    }
+}
+
+/// Has the partitions of transactional batches take part in their producer's transaction, as far as they do not yet.
+/// What is refused here is refused again, with the reason, when the batch is to be written.
+async fn join_transaction(broker: &Broker, request: &ProduceRequest) {
+    let Some(transactional_id) = &request.transactional_id else { return };
+    let (mut joining, mut partitions) = (None, Vec::new());
+    for data in &request.topic_data {
+        for partition in &data.partition_data {
+            let header = BatchHeader::parse(partition.records.as_deref().unwrap_or_default());
+            let Some(header) = header.ok().filter(BatchHeader::is_transactional) else { continue };
+            let producer = ProducerIdentity { id: header.producer_id, epoch: header.producer_epoch };
+            let exists = broker.topics().log(&data.name, partition.index).is_some();
+            if exists && !broker.transactions().is_participant(producer, &data.name, partition.index) {
+                joining = Some(producer);
+                partitions.push((data.name.to_string(), partition.index));
+            }
+        }
+    }
+    if let Some(producer) = joining {
+        let adding = Request::Add { producer, partitions };
+        if let Err(code) = broker.transactions().request(transactional_id, adding).await {
+            tracing::debug!(id = %transactional_id.0, code = code.code(), "partitions cannot join the transaction");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! TxnOffsetCommit (key 28), versions 0 to 4: offsets that count when the producer's transaction commits.
+//! TxnOffsetCommit (key 28), versions 0 to 5: offsets that count when the producer's transaction commits.
 //!
-//! The group must have been added to the transaction (AddOffsetsToTxn). Version 3 brings generation, member and
-//! static name, by which a member that has lost its partitions is fenced (KIP-447). The answer comes when the
-//! offsets are durable. Left out: version 5, which adds the group by itself (KIP-890, `transaction.version` 2).
+//! The group must have been added to the transaction (AddOffsetsToTxn); from version 5 on it is added by this request
+//! (KIP-890). Version 3 brings generation, member and static name, by which a member that has lost its partitions is
+//! fenced (KIP-447). The answer comes when the offsets are durable. Left out: nothing.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::offset_commit::refusal;
-use super::outcome::{code_if, code_of};
+use super::outcome::{code_if, code_of, known_to};
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::classic::Committer;
@@ -25,18 +25,22 @@ use crate::group::open::OFFSETS_TOPIC;
 use crate::journal::ProducerIdentity;
 use crate::log::now_ms;
 use crate::protocol::ErrorCode;
+use crate::txn::coordinator::Request;
+
+/// From this version on the group is added to the transaction by the commit.
+const ADDS_GROUP: i16 = 5;
 
 /// The handler.
 pub(crate) struct TxnOffsetCommit;
 
 impl Api for TxnOffsetCommit {
     type Request = TxnOffsetCommitRequest;
-    const VERSIONS: (i16, i16) = (0, 4);
+    const VERSIONS: (i16, i16) = (0, 5);
     const SHAPE: &'static str = "s s 8 2 3+:4 3+:s 3+:s [(s [(4 8 2+:4 s)])]";
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: TxnOffsetCommitRequest,
     ) -> Reply<TxnOffsetCommitResponse> {
         let commit_ms = now_ms();
@@ -47,6 +51,13 @@ impl Api for TxnOffsetCommit {
         }
         let producer = ProducerIdentity { id: request.producer_id.0, epoch: request.producer_epoch };
         let partition = broker.groups().partition_of(&request.group_id);
+        if context.version >= ADDS_GROUP {
+            let partitions = vec![(OFFSETS_TOPIC.to_owned(), partition)];
+            let adding = Request::Add { producer, partitions };
+            if let Err(code) = broker.transactions().request(&request.transactional_id, adding).await {
+                return Reply::Now(decided(topics, known_to(0, 1, code).code()));
+            }
+        }
         let Some(admission) = broker.transactions().admit(producer, OFFSETS_TOPIC, partition) else {
             let code = broker.transactions().refusal(&request.transactional_id, producer).code();
             return Reply::Now(decided(topics, code));

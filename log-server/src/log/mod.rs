@@ -22,7 +22,7 @@ mod txn_index;
 
 pub(crate) use checkpoint::{OffsetCheckpoint, write_file_atomically};
 pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, now_ms};
-pub(crate) use producer_state::Marker;
+pub(crate) use producer_state::{Marker, ProducerEntry};
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
 pub(crate) use recovery::OpenMode;
 pub(crate) use syncer::Syncer;

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
-use super::producer_state::{Marker, ProducerStates, Verdict};
+use super::producer_state::{Marker, ProducerEntry, ProducerStates, Verdict};
 use super::segment::Segment;
 use super::syncer::Syncer;
 use crate::config::FsyncPolicy;
@@ -264,6 +264,11 @@ impl PartitionLog {
     fn appended(&self, base_offset: i64, end_offset: i64, log_append_time: i64) -> Appended {
         let log_start_offset = self.watermarks().log_start;
         Appended { base_offset, end_offset, log_append_time, log_start_offset }
+    }
+
+    /// The producers that the partition remembers.
+    pub(crate) fn producers(&self) -> Vec<(i64, ProducerEntry)> {
+        lock(&self.writer).producers.iter().map(|(id, entry)| (id, entry.clone())).collect()
     }
 
     /// Gives the batch its offsets and writes it; rolls the segment first if it is full.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::config::TxnConfig;
 use super::records;
-use super::transaction::{Participant, Transaction, TransactionState};
+use super::transaction::{EpochChange, Participant, Transaction, TransactionState};
 use crate::journal::{Append, AppendId, Content, Place, ProducerIdentity};
 use crate::moment::Moment;
 use crate::protocol::ErrorCode;
@@ -50,6 +50,8 @@ pub(crate) enum Request {
         producer: ProducerIdentity,
         /// Commit, or abort.
         is_commit: bool,
+        /// What becomes of the producer's epoch.
+        epoch: EpochChange,
     },
 }
 
@@ -225,6 +227,16 @@ impl TxnCoordinator {
         self.producers.get(&producer_id).map(String::as_str)
     }
 
+    /// What is known of an id.
+    pub(crate) fn describe(&self, id: &str) -> Option<&Transaction> {
+        self.ids.get(id).map(|entry| &entry.current)
+    }
+
+    /// All ids, sorted.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Transaction)> {
+        self.ids.iter().map(|(id, entry)| (id.as_str(), &entry.current))
+    }
+
     /// The next instant at which [`TxnCoordinator::on_timeout`] has something to do.
     pub(crate) fn next_deadline(&self) -> Duration {
         self.deadlines.first().map_or(self.next_expiry, |(deadline, _)| self.next_expiry.min(*deadline))
@@ -259,7 +271,9 @@ impl TxnCoordinator {
                 self.init(id, (timeout, expected, fresh_id), ticket, now, out)
             }
             Request::Add { producer, partitions } => self.add(id, producer, partitions, ticket, now, out),
-            Request::End { producer, is_commit } => self.end(id, producer, is_commit, ticket, now, out),
+            Request::End { producer, is_commit, epoch } => {
+                self.end(id, producer, (is_commit, epoch), ticket, now, out)
+            }
         };
         if let Err(error) = served {
             out.replies.push((ticket, Err(error)));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::TxnConfig;
 use super::coordinator::{Effects, Markers, Request, StepId, Ticket, TxnCoordinator};
 use super::marking;
+use super::transaction::Transaction;
 use crate::error::Error;
 use crate::group::driver::GroupDriver;
 use crate::journal::{self, Append, InternalLog, ProducerIdentity, Replayed};
@@ -152,6 +153,11 @@ impl TxnDriver {
         Some(Admission { _gate: gate })
     }
 
+    /// True when the partition takes part in the producer's open transaction.
+    pub(crate) fn is_participant(&self, producer: ProducerIdentity, topic: &str, partition: i32) -> bool {
+        self.lock().coordinator.is_participant(producer, topic, partition)
+    }
+
     /// Why a producer that named no transactional id was not admitted.
     pub(crate) fn refusal_to_write(&self, producer: ProducerIdentity) -> ErrorCode {
         let state = self.lock();
@@ -162,6 +168,17 @@ impl TxnDriver {
     /// Why a producer was not admitted.
     pub(crate) fn refusal(&self, transactional_id: &str, producer: ProducerIdentity) -> ErrorCode {
         self.lock().coordinator.refusal(transactional_id, producer)
+    }
+
+    /// What is known of a transactional id.
+    pub(crate) fn describe(&self, transactional_id: &str) -> Option<Transaction> {
+        self.lock().coordinator.describe(transactional_id).cloned()
+    }
+
+    /// All transactional ids.
+    pub(crate) fn list(&self) -> Vec<(String, Transaction)> {
+        let state = self.lock();
+        state.coordinator.iter().map(|(id, transaction)| (id.to_owned(), transaction.clone())).collect()
     }
 
     fn appended(self: &Arc<Self>, steps: &[StepId], outcome: Result<(), ErrorCode>) {

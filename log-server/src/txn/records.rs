@@ -104,6 +104,7 @@ pub(crate) fn read_value(bytes: &[u8]) -> Result<Option<Transaction>, RecordErro
         partitions,
         updated_ms: fields.i64()?,
         started_ms: fields.i64()?,
+        successor_id: None,
     }))
 }
 

@@ -29,6 +29,16 @@ pub(crate) enum TransactionState {
 }
 
 impl TransactionState {
+    /// Every state.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::Ongoing,
+        Self::PrepareCommit,
+        Self::PrepareAbort,
+        Self::CompleteCommit,
+        Self::CompleteAbort,
+    ];
+
     /// The state that prepares a commit or an abort.
     pub(crate) fn prepare(is_commit: bool) -> Self {
         if is_commit { Self::PrepareCommit } else { Self::PrepareAbort }
@@ -90,6 +100,23 @@ pub(crate) struct Transaction {
     pub(crate) started_ms: i64,
     /// Wall clock of the last change.
     pub(crate) updated_ms: i64,
+    /// The id that the producer goes on with when this transaction uses its last epoch up. Not in the log: after a
+    /// restart the producer's next InitProducerId gives it another.
+    pub(crate) successor_id: Option<i64>,
+}
+
+/// What becomes of the producer's epoch when its transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EpochChange {
+    /// It stays, as in the first version of the protocol.
+    Keep,
+    /// It is taken from the producer, so that whatever it still sends is refused.
+    Fence,
+    /// The producer gets the next one with the answer (KIP-890), or goes on with that id when there is none.
+    Bump {
+        /// The id to go on with.
+        successor_id: i64,
+    },
 }
 
 impl Transaction {
@@ -103,6 +130,7 @@ impl Transaction {
             partitions: BTreeSet::new(),
             started_ms: -1,
             updated_ms: now_ms,
+            successor_id: None,
         }
     }
 
@@ -116,14 +144,20 @@ impl Transaction {
         Self { updated_ms: now_ms, ..self.clone() }
     }
 
-    /// Decides the outcome. With `fences` the producer loses its epoch, so that whatever it still sends is refused.
-    pub(crate) fn prepared(&self, is_commit: bool, fences: bool, now_ms: i64) -> Self {
+    /// Decides the outcome.
+    pub(crate) fn prepared(&self, is_commit: bool, epoch: EpochChange, now_ms: i64) -> Self {
         let mut next = self.updated(now_ms);
         next.state = TransactionState::prepare(is_commit);
-        if fences {
-            next.producer.epoch = self.producer.epoch.saturating_add(1);
-            next.previous_epoch = NO_EPOCH;
-        }
+        let bumped = self.producer.epoch.saturating_add(1);
+        (next.producer.epoch, next.previous_epoch) = match epoch {
+            EpochChange::Keep => (self.producer.epoch, self.previous_epoch),
+            EpochChange::Fence => (bumped, NO_EPOCH),
+            EpochChange::Bump { .. } => (bumped, self.producer.epoch),
+        };
+        next.successor_id = match epoch {
+            EpochChange::Bump { successor_id } if next.producer.epoch == i16::MAX => Some(successor_id),
+            _ => None,
+        };
         next
     }
 
@@ -133,6 +167,10 @@ impl Transaction {
         next.state = TransactionState::complete(self.state == TransactionState::PrepareCommit);
         next.partitions.clear();
         next.started_ms = -1;
+        if let Some(id) = next.successor_id.take() {
+            next.producer = ProducerIdentity { id, epoch: 0 };
+            next.previous_epoch = NO_EPOCH;
+        }
         next
     }
 }

@@ -5,10 +5,11 @@ use crate::journal::{Append, Content, Place, ProducerIdentity};
 use crate::moment::Moment;
 use crate::protocol::ErrorCode;
 use crate::txn::records;
-use crate::txn::transaction::TransactionState;
+use crate::txn::transaction::{EpochChange, TransactionState};
 
 impl TxnCoordinator {
-    /// Commits or aborts. Asked again for the outcome it had, a transaction answers with success.
+    /// Commits or aborts. Asked again for the outcome it had, a transaction answers with success. A producer that
+    /// gets a new epoch with every transaction may abort one that never began, to be sure of a clean slate.
     ///
     /// # Errors
     /// As from [`TxnCoordinator::current_of`]; INVALID_TXN_STATE when there is no transaction, or it ended otherwise.
@@ -16,22 +17,38 @@ impl TxnCoordinator {
         &mut self,
         id: &str,
         producer: ProducerIdentity,
-        is_commit: bool,
+        (is_commit, epoch): (bool, EpochChange),
         ticket: Ticket,
         now: Moment,
         out: &mut Effects,
     ) -> Result<(), ErrorCode> {
+        let bumps = matches!(epoch, EpochChange::Bump { .. });
+        if bumps && self.is_repeated_end(id, producer, is_commit) {
+            self.answer(id, Some(ticket), out);
+            return Ok(());
+        }
         let current = self.current_of(id, producer)?;
-        if current.state == TransactionState::Ongoing {
-            let decided = current.prepared(is_commit, false, now.wall_ms);
+        let may_abort_nothing = bumps && !is_commit && current.state.prepared().is_none();
+        if current.state == TransactionState::Ongoing || may_abort_nothing {
+            let decided = current.prepared(is_commit, epoch, now.wall_ms);
             self.begin_step(id, decided, Some(ticket), out);
             return Ok(());
         }
-        if current.state.completed() == Some(is_commit) {
+        if !bumps && current.state.completed() == Some(is_commit) {
             out.replies.push((ticket, Ok(current.producer)));
             return Ok(());
         }
         Err(ErrorCode::InvalidTxnState)
+    }
+
+    /// True when the producer asks with its former epoch for what it has got: the answer was lost.
+    fn is_repeated_end(&self, id: &str, producer: ProducerIdentity, is_commit: bool) -> bool {
+        self.ids.get(id).is_some_and(|entry| {
+            let current = &entry.current;
+            producer.id == current.producer.id
+                && producer.epoch.checked_add(1) == Some(current.producer.epoch)
+                && current.state.completed() == Some(is_commit)
+        })
     }
 
     /// The decision is in the log: has the markers written.
@@ -63,7 +80,7 @@ impl TxnCoordinator {
             Some(_) => self.set_deadline(id, Some(now.after(self.config.marker_retry))),
             None if entry.current.state == TransactionState::Ongoing => {
                 tracing::info!(id, "transaction timed out and is aborted");
-                let aborted = entry.current.prepared(false, true, now.wall_ms);
+                let aborted = entry.current.prepared(false, EpochChange::Fence, now.wall_ms);
                 self.begin_step(id, aborted, None, out);
                 // Should its record fail, it is tried again.
                 self.set_deadline(id, Some(now.after(self.config.marker_retry)));

@@ -6,7 +6,7 @@ use super::{Effects, Entry, Request, Ticket, TxnCoordinator};
 use crate::journal::ProducerIdentity;
 use crate::moment::Moment;
 use crate::protocol::ErrorCode;
-use crate::txn::transaction::{NO_EPOCH, Transaction, TransactionState};
+use crate::txn::transaction::{EpochChange, NO_EPOCH, Transaction, TransactionState};
 
 impl TxnCoordinator {
     /// Gives the id's next epoch to a producer. A transaction of its predecessor is aborted first.
@@ -42,7 +42,7 @@ impl TxnCoordinator {
             return Err(ErrorCode::ProducerFenced);
         }
         if current.state == TransactionState::Ongoing {
-            let aborted = current.prepared(false, true, now.wall_ms);
+            let aborted = current.prepared(false, EpochChange::Fence, now.wall_ms);
             // Its claim has been checked: after the abort it takes the id as it then is.
             entry.waiting.push_front((ticket, Request::Init { timeout, expected: None, fresh_id }));
             self.begin_step(id, aborted, None, out);

@@ -59,7 +59,13 @@ impl Bench {
     }
 
     fn end(&mut self, producer: ProducerIdentity, is_commit: bool) -> Ticket {
-        self.ask(Request::End { producer, is_commit })
+        self.ask(Request::End { producer, is_commit, epoch: EpochChange::Keep })
+    }
+
+    fn end_and_bump(&mut self, producer: ProducerIdentity, is_commit: bool) -> Ticket {
+        self.fresh_id += 1;
+        let epoch = EpochChange::Bump { successor_id: self.fresh_id };
+        self.ask(Request::End { producer, is_commit, epoch })
     }
 
     /// Ends the appends under way; true if there were any.
@@ -219,6 +225,47 @@ fn end_is_answered_again_for_the_same_outcome_only() {
 }
 
 #[test]
+fn epoch_rises_with_each_transaction_where_the_producer_wants_it() {
+    let mut bench = Bench::new();
+    let first = bench.producer();
+    bench.add(first, 0);
+    bench.settle();
+    let ended = bench.end_and_bump(first, true);
+    bench.write(Ok(()));
+    let second = ProducerIdentity { epoch: first.epoch + 1, ..first };
+    assert_eq!(
+        bench.markers[0].producer, second,
+        "late records of the former epoch are fenced by the marker"
+    );
+    bench.settle();
+    assert_eq!(bench.answered[&ended], Ok(second));
+    let (again, other) = (bench.end_and_bump(first, true), bench.end_and_bump(first, false));
+    assert_eq!(bench.answered[&again], Ok(second));
+    assert_eq!(bench.answered[&other], Err(ErrorCode::ProducerFenced));
+    let nothing = bench.end_and_bump(second, true);
+    assert_eq!(bench.answered[&nothing], Err(ErrorCode::InvalidTxnState));
+    let nothing = bench.end_and_bump(second, false);
+    bench.settle();
+    assert_eq!(bench.answered[&nothing].unwrap().epoch, second.epoch + 1);
+}
+
+#[test]
+fn last_epoch_is_followed_by_a_new_producer_id() {
+    let mut bench = Bench::new();
+    let first = bench.producer();
+    bench.coordinator.ids.get_mut("x").unwrap().current.producer.epoch = i16::MAX - 1;
+    let last = ProducerIdentity { epoch: i16::MAX - 1, ..first };
+    bench.add(last, 0);
+    bench.settle();
+    let ended = bench.end_and_bump(last, true);
+    bench.write(Ok(()));
+    assert_eq!(bench.markers[0].producer, ProducerIdentity { epoch: i16::MAX, ..first });
+    bench.settle();
+    let next = bench.answered[&ended].unwrap();
+    assert_eq!(next, ProducerIdentity { id: bench.fresh_id, epoch: 0 });
+}
+
+#[test]
 fn transaction_that_takes_too_long_is_aborted_and_its_producer_fenced() {
     let mut bench = Bench::new();
     let producer = bench.producer();
@@ -313,7 +360,7 @@ fn unused_ids_are_forgotten() {
 enum Action {
     Init { keeps_epoch: bool },
     Add { producer: usize, partition: i32 },
-    End { producer: usize, is_commit: bool },
+    End { producer: usize, is_commit: bool, bumps: bool },
     Write { fails: bool },
     Mark { fails: bool },
     Pass { seconds: u64 },
@@ -325,7 +372,8 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => any::<bool>().prop_map(|keeps_epoch| Action::Init { keeps_epoch }),
         4 => (producer.clone(), 0..3_i32).prop_map(|(producer, partition)| Action::Add { producer, partition }),
-        3 => (producer, any::<bool>()).prop_map(|(producer, is_commit)| Action::End { producer, is_commit }),
+        3 => (producer, any::<bool>(), any::<bool>())
+            .prop_map(|(producer, is_commit, bumps)| Action::End { producer, is_commit, bumps }),
         6 => proptest::bool::weighted(0.1).prop_map(|fails| Action::Write { fails }),
         4 => proptest::bool::weighted(0.2).prop_map(|fails| Action::Mark { fails }),
         1 => (0..90_u64).prop_map(|seconds| Action::Pass { seconds }),
@@ -352,8 +400,11 @@ proptest! {
                 Action::Add { producer, partition } => {
                     bench.add(pick(producer), partition);
                 }
-                Action::End { producer, is_commit } => {
+                Action::End { producer, is_commit, bumps: false } => {
                     bench.end(pick(producer), is_commit);
+                }
+                Action::End { producer, is_commit, bumps: true } => {
+                    bench.end_and_bump(pick(producer), is_commit);
                 }
                 Action::Write { fails } => {
                     bench.write(if fails { Err(ErrorCode::KafkaStorageError) } else { Ok(()) });
