@@ -10,6 +10,7 @@ mod data_clients;
 mod instance;
 mod open_task;
 mod planner;
+mod purge;
 mod record_collector;
 mod restore;
 mod retention_check;

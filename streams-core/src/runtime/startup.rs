@@ -1,6 +1,6 @@
 //! The start of an application: broker there, topics there and fitting, then clients, workers, membership.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::data_clients::{ClientKind, properties, wire};
 use super::instance::{Instance, WorkerLink};
 use super::open_task::TaskOpener;
 use super::planner::{PlanFault, TopicPlanner};
+use super::purge::RepartitionPurge;
 use super::restore::Restorer;
 use super::retention_check::retentions;
 use super::state_directory::StateDirectory;
@@ -21,7 +22,7 @@ use super::streams_state::StreamsState;
 use super::worker::{Worker, WorkerParts};
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
-use crate::client::{DataConsumer, DataProducer};
+use crate::client::{ClientProperties, DataConsumer, DataProducer};
 use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
@@ -94,7 +95,7 @@ impl Startup {
         let mut workers = Vec::with_capacity(config.threads);
         for index in 0..config.threads {
             let parts =
-                self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone())?;
+                self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone()).await?;
             let (commands, received) = mpsc::unbounded_channel();
             let ended = self.tasks.spawn(Worker::new(parts).run(received));
             workers.push(WorkerLink { commands, ended });
@@ -114,7 +115,7 @@ impl Startup {
         Ok(tokio::spawn(instance.run()))
     }
 
-    fn worker(
+    async fn worker(
         &self,
         index: usize,
         opener: &Arc<TaskOpener>,
@@ -127,24 +128,55 @@ impl Startup {
         let client = |kind| properties(config, kind, &format!("worker-{index}"));
         let buffer_bytes = fetch_buffer_bytes(config);
         let consumer = DataConsumer::start(&client(ClientKind::Main), &config.application_id, buffer_bytes)?;
-        let producer = Arc::new(DataProducer::start(&client(ClientKind::Producer), None)?);
+        let producer = self.producer(&client(ClientKind::Producer), index, opener).await?;
         Ok(WorkerParts {
             index,
             consumer,
             committer: Committer {
-                producer,
+                producer: Arc::new(producer),
                 membership: membership.handle.clone(),
                 wire: wire.clone(),
                 patience: config.task_timeout,
+                guarantee: config.guarantee,
             },
             opener: Arc::clone(opener),
             partition_counts: partition_counts.clone(),
             status: self.status.clone(),
             progress: membership.handle.progress(),
             commit_interval: config.effective_commit_interval(),
+            purge: RepartitionPurge::new(
+                wire.clone(),
+                self.application
+                    .full_names()
+                    .map(|(_, full_name)| Arc::clone(full_name))
+                    .collect::<BTreeSet<_>>()
+                    .into(),
+                config.repartition_purge_interval,
+            ),
             offset_reset: config.offset_reset,
             reports,
         })
+    }
+}
+
+impl Startup {
+    /// A worker's producer; with exactly-once its id is the same after a restart, so that what its former self left
+    /// open is given up at once.
+    async fn producer(
+        &self,
+        properties: &ClientProperties,
+        index: usize,
+        opener: &TaskOpener,
+    ) -> Result<DataProducer, Error> {
+        if self.config.guarantee == ProcessingGuarantee::AtLeastOnce {
+            return Ok(DataProducer::start(properties, None)?);
+        }
+        let process = opener.directory.process_id();
+        let id = format!("{}-{process}-{index}", self.config.application_id);
+        let producer = DataProducer::start(properties, Some(&id))?;
+        producer.init_transactions(self.config.startup_timeout).await?;
+        producer.begin_transaction()?;
+        Ok(producer)
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) struct TaskRunner {
     committing: Option<oneshot::Receiver<ChangelogEnds>>,
     held_records: usize,
     slice_records: usize,
+    exactly_once: bool,
     // No more records: the last commit is prepared.
     finished: bool,
     status: StatusBoard,
@@ -79,6 +80,7 @@ impl TaskRunner {
     pub(super) fn new(
         opened: OpenedTask,
         collector: RecordCollector,
+        exactly_once: bool,
         status: StatusBoard,
         reports: mpsc::UnboundedSender<TaskReport>,
     ) -> Self {
@@ -101,6 +103,7 @@ impl TaskRunner {
             committing: None,
             held_records: 0,
             slice_records: SLICE_RECORDS_MIN,
+            exactly_once,
             finished: false,
             status,
             status_at: Instant::now(),
@@ -255,7 +258,9 @@ impl TaskRunner {
 
     async fn prepare(&mut self, reply: oneshot::Sender<PreparedEpoch>) -> Result<(), Error> {
         // A commit that failed left its epoch sealed; the task is about to be closed then.
-        if self.task.is_sealed() || !self.task.needs_commit() {
+        let has_work = self.task.needs_commit();
+        // In a transaction a task without work must stand still as well: what it produced would belong to it.
+        if self.task.is_sealed() || !(has_work || self.exactly_once) {
             return Ok(());
         }
         let epoch = self.task.seal(std::mem::take(&mut self.spare)).map_err(task_error(self.id))?;
@@ -272,6 +277,7 @@ impl TaskRunner {
         self.held_records = 0;
         let prepared = PreparedEpoch {
             offsets: epoch.offsets.into_iter().map(offset).collect(),
+            has_work,
             changelogs: produced.map(|(changelog, _)| changelog.partition.clone()).collect(),
             committed,
         };

@@ -8,15 +8,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::commit::{Committer, PreparedEpoch};
+use super::commit::{Committed, Committer, PreparedEpoch};
 use super::open_task::{OpenedTask, TaskOpener};
+use super::purge::RepartitionPurge;
 use super::record_collector::RecordCollector;
 use super::status_board::StatusBoard;
 use super::task_runner::{TaskMessage, TaskRunner};
 use crate::client::{ClientError, DataConsumer, FetchAssignment, FetchFrom};
-use crate::config::ResetPolicy;
+use crate::config::{ProcessingGuarantee, ResetPolicy};
 use crate::error::Error;
-use crate::membership::{AssignedTask, CommitError, Progress};
+use crate::membership::{AssignedTask, OffsetToCommit, Progress};
 use crate::processor::PartitionCounts;
 use crate::record::TopicPartition;
 use crate::topology::TaskId;
@@ -70,6 +71,7 @@ pub(super) struct WorkerParts {
     pub(super) status: StatusBoard,
     pub(super) progress: Progress,
     pub(super) commit_interval: Duration,
+    pub(super) purge: RepartitionPurge,
     pub(super) offset_reset: ResetPolicy,
     pub(super) reports: mpsc::UnboundedSender<WorkerReport>,
 }
@@ -92,13 +94,23 @@ pub(super) struct Worker {
     to_worker: mpsc::UnboundedSender<TaskReport>,
     commits_held: bool,
     next_commit: Instant,
+    // A task has failed: a transaction that holds its records must not be committed.
+    failed: bool,
 }
 
 impl Worker {
     pub(super) fn new(parts: WorkerParts) -> Self {
         let (to_worker, from_tasks) = mpsc::unbounded_channel();
         let next_commit = Instant::now() + parts.commit_interval;
-        Worker { parts, tasks: BTreeMap::new(), from_tasks, to_worker, commits_held: false, next_commit }
+        Worker {
+            parts,
+            tasks: BTreeMap::new(),
+            from_tasks,
+            to_worker,
+            commits_held: false,
+            next_commit,
+            failed: false,
+        }
     }
 
     /// Serves until the instance drops its end of `commands`.
@@ -153,6 +165,7 @@ impl Worker {
             TaskReport::OutOfRange { partition, fault } => self.reset_offset(partition, fault).await,
             TaskReport::Failed { task, error } => {
                 tracing::error!(%task, %error, "task failed");
+                self.failed = true;
                 self.close(&[task], false).await?;
                 Err(error)
             }
@@ -203,7 +216,13 @@ impl Worker {
             self.parts.partition_counts.clone(),
             *patience,
         );
-        let runner = TaskRunner::new(opened, collector, self.parts.status.clone(), self.to_worker.clone());
+        let runner = TaskRunner::new(
+            opened,
+            collector,
+            self.exactly_once(),
+            self.parts.status.clone(),
+            self.to_worker.clone(),
+        );
         let runner = tokio::spawn(runner.run(received));
         self.tasks.insert(id, TaskHandle::Running { mailbox, inputs, runner });
         self.parts.consumer.assign(assignments).await?;
@@ -230,16 +249,18 @@ impl Worker {
         outcome
     }
 
-    /// Commits these tasks; after their `last` commit they process nothing more.
+    /// Commits these tasks; after their `last` commit they process nothing more. A transaction holds what all tasks
+    /// have produced, so with exactly-once all others are committed as well.
     async fn commit_tasks(&mut self, tasks: &[TaskId], last: bool) -> Result<(), Error> {
         let mut asked = Vec::new();
         for (id, handle) in &self.tasks {
             let TaskHandle::Running { mailbox, .. } = handle else { continue };
-            if !tasks.contains(id) {
+            let named = tasks.contains(id);
+            if !named && !self.exactly_once() {
                 continue;
             }
             let (reply, epoch) = oneshot::channel();
-            if mailbox.send(TaskMessage::Prepare { last, reply }).is_ok() {
+            if mailbox.send(TaskMessage::Prepare { last: last && named, reply }).is_ok() {
                 asked.push(epoch);
             }
         }
@@ -248,21 +269,19 @@ impl Worker {
             // A task that failed meanwhile says so by its own report.
             epochs.extend(epoch.await.ok());
         }
-        epochs.retain(|epoch| !epoch.offsets.is_empty() || !epoch.changelogs.is_empty());
-        if epochs.is_empty() {
-            return Ok(());
-        }
-        match self.parts.committer.commit(epochs).await {
+        let offsets: Vec<OffsetToCommit> =
+            epochs.iter().flat_map(|epoch| epoch.offsets.iter().cloned()).collect();
+        match self.parts.committer.commit(epochs).await? {
+            Committed::Yes => self.parts.purge.note(offsets.iter()),
             // The membership tells which tasks are lost, and they are closed then.
-            Err(Error::Commit(fault)) if matches!(*fault, CommitError::Lost { .. }) => {
-                tracing::warn!(%fault, "commit refused");
-                Ok(())
-            }
-            outcome => outcome,
+            Committed::Lost => {}
         }
+        self.parts.purge.run_if_due();
+        Ok(())
     }
 
     async fn close(&mut self, tasks: &[TaskId], clean: bool) -> Result<(), Error> {
+        let clean = clean && !(self.failed && self.exactly_once());
         let committed = if clean { self.commit_tasks(tasks, true).await } else { Ok(()) };
         let mut partitions = Vec::new();
         let mut ended = Vec::new();
@@ -288,7 +307,14 @@ impl Worker {
             // An aborted opening answers with an error, which is what was asked for.
             let _ = task.await;
         }
+        if !clean {
+            self.parts.committer.roll_back().await?;
+        }
         committed
+    }
+
+    fn exactly_once(&self) -> bool {
+        self.parts.committer.guarantee == ProcessingGuarantee::ExactlyOnce
     }
 
     async fn reset_offset(&mut self, partition: TopicPartition, fault: ClientError) -> Result<(), Error> {

@@ -6,15 +6,15 @@ use rdkafka::ClientConfig;
 
 /// Bytes that librdkafka fetches ahead for all partitions of a consumer, in KiB. A message costs it about 300
 /// bytes beside its own, so memory is several times this where messages are small.
-const QUEUED_MAX_KBYTES: &str = "8192";
+const QUEUED_MAX_KBYTES: &str = "4096";
 /// Messages per partition that librdkafka tries to hold ready.
 const QUEUED_MIN_MESSAGES: &str = "100000";
 /// How long librdkafka stops fetching a partition after one of the two bounds above was met, in ms. Its
 /// default, 1000, leaves the consumer idle most of the time.
 const FETCH_QUEUE_BACKOFF_MS: &str = "5";
 /// Records and KiB that a producer holds before its user has to wait.
-const PRODUCER_MAX_MESSAGES: &str = "100000";
-const PRODUCER_MAX_KBYTES: &str = "32768";
+const PRODUCER_MAX_MESSAGES: &str = "50000";
+const PRODUCER_MAX_KBYTES: &str = "16384";
 
 /// What every consumer has unless the user says otherwise. Group membership and commits are not librdkafka's here, and
 /// offsets out of range are reported, never reset behind our back.

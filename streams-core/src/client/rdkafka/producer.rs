@@ -146,23 +146,24 @@ impl DataProducer {
         Ok(self.client.begin_transaction()?)
     }
 
-    /// Puts the offsets to go on from into the transaction.
+    /// Puts the offsets to go on from, each with its metadata, into the transaction.
     ///
     /// # Errors
     /// When the member is no longer of the group's generation, or as [`DataProducer::init_transactions`].
     pub async fn send_offsets(
         &self,
-        offsets: &[(TopicPartition, i64)],
+        offsets: &[(TopicPartition, i64, String)],
         member: &GroupMember,
         timeout: Duration,
     ) -> Result<(), ClientError> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (partition, offset) in offsets {
-            list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset))
-                .map_err(|fault| ClientError::Fetch {
-                    partition: partition.clone(),
-                    code: fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument),
-                })?;
+        for (partition, offset, metadata) in offsets {
+            let mut place = list.add_partition(&partition.topic, partition.partition);
+            place.set_metadata(metadata.as_str());
+            place.set_offset(Offset::Offset(*offset)).map_err(|fault| ClientError::Fetch {
+                partition: partition.clone(),
+                code: fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument),
+            })?;
         }
         let native = |text: &str| {
             CString::new(text)

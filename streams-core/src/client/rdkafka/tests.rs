@@ -210,7 +210,7 @@ async fn a_transaction_commits_records_and_offsets_of_a_foreign_member() {
         member_id: "m-1".to_owned(),
         instance_id: None,
     };
-    let offsets = [(TopicPartition::new("t", 0), 1)];
+    let offsets = [(TopicPartition::new("t", 0), 1, "time".to_owned())];
     producer.send_offsets(&offsets, &member, LIMIT).await.unwrap();
     let started = Instant::now();
     producer.commit_transaction(LIMIT).await.unwrap();
