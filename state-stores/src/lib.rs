@@ -9,6 +9,7 @@ mod builder;
 mod change;
 #[cfg(test)]
 mod commit_cycle;
+mod join_buffer;
 mod key_value;
 mod layers;
 mod session;
@@ -21,6 +22,7 @@ mod windowed_serde;
 pub use backend::{InMemory, RocksDb};
 pub use builder::Builder;
 pub use change::{StoreChange, ValueAndTimestamp};
+pub use join_buffer::{JoinBuffer, JoinSide, WaitingKey, WaitingValue};
 pub use key_value::{KeyValueStore, KeyValues, TimestampedKeyValueStore};
 pub use session::SessionStore;
 pub use stores::Stores;

@@ -8,6 +8,7 @@ use streams_core::state::CleanupPolicy;
 use streams_core::{Data, duration_millis};
 
 use crate::builder::Builder;
+use crate::join_buffer::{JoinBuffer, WaitingKeySerde, WaitingValuesSerde};
 use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use crate::layers::{Plain, Timestamped};
 use crate::session::SessionStore;
@@ -82,6 +83,17 @@ impl Stores {
             let format = Box::new(Timestamped(Arc::clone(&value_serde)));
             WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
         })
+    }
+
+    /// Records of a left or outer stream-stream join that wait for a partner, by time.
+    pub fn join_buffer<K: 'static, L: Data, R: Data>(
+        name: impl Into<Arc<str>>,
+        key_serde: Arc<dyn Serde<K>>,
+        left_serde: Arc<dyn Serde<L>>,
+        right_serde: Arc<dyn Serde<R>>,
+    ) -> Builder<JoinBuffer<K, L, R>> {
+        let values = WaitingValuesSerde { left: left_serde, right: right_serde };
+        Stores::key_value(name, Arc::new(WaitingKeySerde(key_serde)), Arc::new(values))
     }
 
     /// Values by key and session, kept until stream time is `retention` past the session's end.

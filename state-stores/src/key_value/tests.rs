@@ -147,6 +147,24 @@ fn a_view_sees_what_is_committed_and_nothing_else() {
 }
 
 #[test]
+fn a_value_that_stands_for_null_deletes() {
+    for caching in [false, true] {
+        let values = Arc::new(streams_core::serdes::Nullable(BigEndian));
+        let builder = Stores::key_value::<String, Option<i64>>("s", Arc::new(Utf8), values);
+        let mut store = builder.caching(caching).open(memory()).unwrap();
+        let key = "a".to_owned();
+        store.put(&key, Some(Some(1))).unwrap();
+        commit(&mut store);
+        store.put(&key, Some(None)).unwrap();
+        store.flush().unwrap();
+        assert_eq!(store.get(&key).unwrap(), None);
+        assert_eq!(changelog(&mut store)[0].value, None);
+        commit(&mut store);
+        assert_eq!(store.all().unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn two_epochs_cannot_be_sealed_at_once() {
     let mut store = counts().open(memory()).unwrap();
     store.seal().unwrap();

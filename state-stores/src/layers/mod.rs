@@ -194,7 +194,7 @@ impl<T: Clone> Layers<T> {
         let mut value = self.cache.entry_mut(place).value.take();
         let answer = change(&mut value);
         match self.write(key, value.as_ref()) {
-            Ok(_) => self.cache.entry_mut(place).value = value,
+            Ok(present) => self.cache.entry_mut(place).value = value.filter(|_| present),
             Err(error) => {
                 self.cache.remove(place);
                 return Err(error);
@@ -215,7 +215,8 @@ impl<T: Clone> Layers<T> {
             *self.cache.change(place, self.timestamp, &self.headers, known) = value;
             return Ok(live);
         }
-        self.write(key, value.as_ref())?;
+        let present = self.write(key, value.as_ref())?;
+        let value = value.filter(|_| present);
         match self.cache.find(key) {
             Some(place) if live => self.cache.entry_mut(place).value = value,
             Some(place) => self.cache.remove(place),
@@ -260,8 +261,9 @@ impl<T: Clone> Layers<T> {
         live
     }
 
-    /// Appends a changelog record and keeps the write until the commit.
-    fn write(&mut self, key: &[u8], value: Option<&T>) -> Result<(), StoreError> {
+    /// Appends a changelog record and keeps the write until the commit; says whether there is a value, which there is
+    /// not where it stands for null.
+    fn write(&mut self, key: &[u8], value: Option<&T>) -> Result<bool, StoreError> {
         let (timestamp, headers) =
             (self.timestamp, self.settings.changelog_headers.then(|| self.headers.clone()));
         self.write_as(key, value, timestamp, headers.unwrap_or_default())
@@ -273,7 +275,7 @@ impl<T: Clone> Layers<T> {
         value: Option<&T>,
         timestamp: Timestamp,
         headers: Headers,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.value_bytes.clear();
         let present = match value.map(|value| self.format.write(value, &mut self.value_bytes)) {
             Some(Ok(present)) => present,
@@ -295,7 +297,7 @@ impl<T: Clone> Layers<T> {
         if self.place.is_live(key) {
             self.pending.put(key, value);
         }
-        Ok(())
+        Ok(present)
     }
 
     /// Writes the next held-back change below; none where there is none left.
@@ -310,14 +312,15 @@ impl<T: Clone> Layers<T> {
         let written = self.write_changed(&key, value.as_ref(), base, timestamp, headers);
         let entry = self.cache.entry_mut(place);
         entry.key = key;
-        entry.value = value;
+        entry.value = value.filter(|_| !matches!(written, Ok((_, false))));
         if written.is_err() {
             self.cache.not_flushed(place);
         }
-        written.map(|base| Some((place, base)))
+        written.map(|(base, _)| Some((place, base)))
     }
 
-    /// Writes a changed entry, unless it came and went since the last flush; answers what there was before.
+    /// Writes a changed entry, unless it came and went since the last flush; answers what there was before, and whether
+    /// there is a value now.
     fn write_changed(
         &mut self,
         key: &[u8],
@@ -325,7 +328,7 @@ impl<T: Clone> Layers<T> {
         base: Base<T>,
         timestamp: Timestamp,
         headers: Headers,
-    ) -> Result<Base<T>, StoreError> {
+    ) -> Result<(Base<T>, bool), StoreError> {
         let needed = self.cache.keeps_old() || value.is_none();
         let base = match base {
             Base::Unread if needed => match self.load(key)?.0 {
@@ -335,10 +338,9 @@ impl<T: Clone> Layers<T> {
             base => base,
         };
         self.value_bytes.clear();
-        if value.is_some() || !matches!(base, Base::Absent) {
-            self.write_as(key, value, timestamp, headers)?;
-        }
-        Ok(base)
+        let written = value.is_some() || !matches!(base, Base::Absent);
+        let present = written && self.write_as(key, value, timestamp, headers)?;
+        Ok((base, present))
     }
 
     /// Writes the next held-back change to changelog and uncommitted writes, and tells it, so that it can be
