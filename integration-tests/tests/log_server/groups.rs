@@ -1,5 +1,6 @@
 //! Consumer groups: rebalances, commits, and what of them survives a restart.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -40,13 +41,16 @@ fn commits_with_their_text_survive_a_restart() {
     broker.produce("kept", PARTITIONS, 0..400);
     let consumer = broker.consumer("g", &[]);
     consumer.subscribe(&["kept"]).unwrap();
-    let mut seen = BTreeSet::new();
-    let count = std::cell::Cell::new(0);
-    let note = |_, message: &_| {
-        seen.insert(number(message));
-        count.set(seen.len());
-    };
-    poll_until("all is read", &[&consumer], note, || count.get() == 400);
+    let seen = RefCell::new(BTreeSet::new());
+    let all = || seen.borrow().len() == 400;
+    poll_until(
+        "all is read",
+        &[&consumer],
+        |_, m| {
+            seen.borrow_mut().insert(number(m));
+        },
+        all,
+    );
     let mut offsets = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         let mut entry = offsets.add_partition("kept", partition);
@@ -62,14 +66,17 @@ fn commits_with_their_text_survive_a_restart() {
     assert_eq!(committed(&consumer, "kept"), expected);
     broker.produce("kept", PARTITIONS, 400..404);
     consumer.subscribe(&["kept"]).unwrap();
-    let mut fresh = BTreeSet::new();
-    let count = std::cell::Cell::new(0);
-    let note = |_, message: &_| {
-        fresh.insert(number(message));
-        count.set(fresh.len());
-    };
-    poll_until("the new records are read", &[&consumer], note, || count.get() == 4);
-    assert_eq!(fresh, (400..404).collect(), "nothing that was committed is read again");
+    let fresh = RefCell::new(BTreeSet::new());
+    let all = || fresh.borrow().len() == 4;
+    poll_until(
+        "new records are read",
+        &[&consumer],
+        |_, m| {
+            fresh.borrow_mut().insert(number(m));
+        },
+        all,
+    );
+    assert_eq!(fresh.into_inner(), (400..404).collect(), "nothing that was committed is read again");
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn offsets_within_a_transaction_count_when_it_commits() {
     {
         writer.begin_transaction().unwrap();
         send(&writer, "out", PARTITIONS, 0..2);
+        writer.flush(LIMIT).unwrap();
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset("in", 0, Offset::Offset(offset)).unwrap();
         let group = consumer.group_metadata().unwrap();
