@@ -26,6 +26,8 @@ const SLICE_RECORDS_MIN: usize = 32;
 const SLICE_RECORDS_MAX: usize = 4096;
 /// Records processed while a commit is under way, at most: their outputs wait in memory until it has ended.
 const HELD_RECORDS_MAX: usize = 20_000;
+/// Between two requests for a commit, where the first is not answered.
+const COMMIT_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a busy task notes its progress for others to see.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a task sleeps at most, so that what it shows does not get old.
@@ -65,6 +67,8 @@ pub(super) struct TaskRunner {
     // Set while an epoch is being committed: then nothing is produced.
     committing: Option<oneshot::Receiver<ChangelogEnds>>,
     held_records: usize,
+    // When the worker was last asked for a commit before its time.
+    commit_asked: Option<Instant>,
     slice_records: usize,
     exactly_once: bool,
     // No more records: the last commit is prepared.
@@ -102,6 +106,7 @@ impl TaskRunner {
             spare: Gathered::default(),
             committing: None,
             held_records: 0,
+            commit_asked: None,
             slice_records: SLICE_RECORDS_MIN,
             exactly_once,
             finished: false,
@@ -190,7 +195,7 @@ impl TaskRunner {
             Stopped::OutputFull if self.committing.is_none() => None,
             Stopped::OutputFull => Some(IDLE_MAX),
             Stopped::CommitRequested => {
-                let _ = self.reports.send(TaskReport::CommitWanted);
+                self.ask_for_commit();
                 Some(SLICE)
             }
             Stopped::Empty | Stopped::AwaitingFetch => Some(until_punctuation(now)),
@@ -199,6 +204,16 @@ impl TaskRunner {
                 Some(until_punctuation(now).min(idle).max(Duration::from_millis(1)))
             }
         })
+    }
+
+    /// Asks the worker for a commit, unless one is under way or was asked for just now: each request makes the worker
+    /// commit all its tasks.
+    fn ask_for_commit(&mut self) {
+        let just_asked = self.commit_asked.is_some_and(|asked| asked.elapsed() < COMMIT_REQUEST_INTERVAL);
+        if self.committing.is_none() && !just_asked {
+            self.commit_asked = Some(Instant::now());
+            let _ = self.reports.send(TaskReport::CommitWanted);
+        }
     }
 
     async fn take(&mut self, message: TaskMessage) -> Result<std::ops::ControlFlow<()>, Error> {
@@ -275,6 +290,7 @@ impl TaskRunner {
         let (committed, answer) = oneshot::channel();
         self.committing = Some(answer);
         self.held_records = 0;
+        self.commit_asked = None;
         let prepared = PreparedEpoch {
             offsets: epoch.offsets.into_iter().map(offset).collect(),
             has_work,
