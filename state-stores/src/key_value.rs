@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use streams_core::Data;
 use streams_core::serdes::Serde;
-use streams_core::state::{ChangelogRecord, Direction, StateStore, StoreError, TaskDatabase, WriteBatch};
+use streams_core::state::{
+    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+};
 
 use crate::backend::is_empty;
 use crate::builder::StoreSettings;
@@ -220,6 +222,13 @@ impl<K: 'static, T: Data> StateStore for KeyValueStore<K, T> {
         batch: &mut WriteBatch,
     ) -> Result<(), StoreError> {
         self.layers.restore(records, batch)
+    }
+
+    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+        let entries = self.all()?.collect::<Result<Vec<_>, _>>()?;
+        entries
+            .iter()
+            .try_for_each(|(key, value)| self.layers.show(&*self.key_serde, (key, None), value, visit))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A key travels through the layers as bytes; in segmented stores the segment's number stands in front of it, which
 //! the database does not see. Reads ask the layers from the outside in; a scan merges them.
 
+mod browse;
 mod cache;
 mod commit;
 mod format;

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streams_core::serdes::Serde;
-use streams_core::state::{ChangelogRecord, Direction, StateStore, StoreError, TaskDatabase, WriteBatch};
+use streams_core::state::{
+    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+};
 use streams_core::{Data, Timestamp, duration_millis};
 
 pub use entries::WindowEntries;
@@ -345,6 +347,13 @@ impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
         batch: &mut WriteBatch,
     ) -> Result<(), StoreError> {
         self.layers.restore(records, batch)
+    }
+
+    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+        let entries = self.all()?.collect::<Result<Vec<_>, _>>()?;
+        entries.iter().try_for_each(|(key, value)| {
+            self.layers.show(&*self.key_serde, (&key.key, Some(key.window)), value, visit)
+        })
     }
 }
 

@@ -46,8 +46,8 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// let fares = driver.input_topic::<String, i64>("fares");
     /// fares.pipe_at(&mut driver, "north".to_owned(), 7, 1_000)?;
     /// fares.pipe_at(&mut driver, "north".to_owned(), 5, 2_000)?;
-    /// let out = driver.output_topic_with("counts", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
-    /// assert_eq!(out.read_values(&mut driver)?, [1i64, 2]);
+    /// let out = driver.output_topic_with::<Windowed<String>, i64>("counts", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
+    /// assert_eq!(out.read_values(&mut driver)?, [1, 2]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn count(&self) -> KTable<Windowed<K>, i64> {
@@ -101,8 +101,8 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// let fares = driver.input_topic::<String, i64>("fares");
     /// fares.pipe_at(&mut driver, "north".to_owned(), 7, 1_000)?;
     /// fares.pipe_at(&mut driver, "north".to_owned(), 5, 2_000)?;
-    /// let out = driver.output_topic_with("largest", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
-    /// assert_eq!(out.read_values(&mut driver)?, [7i64, 7]);
+    /// let out = driver.output_topic_with::<Windowed<String>, i64>("largest", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
+    /// assert_eq!(out.read_values(&mut driver)?, [7, 7]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reduce(&self, reducer: impl Fn(V, V) -> V + Send + Sync + 'static) -> KTable<Windowed<K>, V>
@@ -133,8 +133,8 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// let fares = driver.input_topic::<String, i64>("fares");
     /// fares.pipe_at(&mut driver, "north".to_owned(), 7, 1_000)?;
     /// fares.pipe_at(&mut driver, "north".to_owned(), 5, 2_000)?;
-    /// let out = driver.output_topic_with("sums-out", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
-    /// assert_eq!(out.read_values(&mut driver)?, [7i64, 12]);
+    /// let out = driver.output_topic_with::<Windowed<String>, i64>("sums-out", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
+    /// assert_eq!(out.read_values(&mut driver)?, [7, 12]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reduce_with(
@@ -166,7 +166,7 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// let fares = driver.input_topic::<String, i64>("fares");
     /// fares.pipe_at(&mut driver, "north".to_owned(), 7, 1_000)?;
     /// fares.pipe_at(&mut driver, "north".to_owned(), 5, 2_000)?;
-    /// let out = driver.output_topic_with("lists", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), Utf8);
+    /// let out = driver.output_topic_with::<Windowed<String>, String>("lists", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), Utf8);
     /// assert_eq!(out.read_values(&mut driver)?, ["7 ", "7 5 "]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -202,8 +202,8 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// let fares = driver.input_topic::<String, i64>("fares");
     /// fares.pipe_at(&mut driver, "north".to_owned(), 7, 1_000)?;
     /// fares.pipe_at(&mut driver, "north".to_owned(), 5, 2_000)?;
-    /// let out = driver.output_topic_with("sums-out", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
-    /// assert_eq!(out.read_values(&mut driver)?, [7i64, 12]);
+    /// let out = driver.output_topic_with::<Windowed<String>, i64>("sums-out", TimeWindowed::of_size(Utf8, Duration::from_secs(10)), BigEndian);
+    /// assert_eq!(out.read_values(&mut driver)?, [7, 12]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn aggregate_with<A: Data>(

@@ -56,7 +56,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     /// let words = driver.input_topic::<String, String>("words");
     /// words.pipe(&mut driver, "a".to_owned(), "red".to_owned())?;
     /// words.pipe(&mut driver, "b".to_owned(), "green".to_owned())?;
-    /// let same = driver.output_topic_with("same", Utf8, Json);
+    /// let same = driver.output_topic_with::<String, String>("same", Utf8, Json);
     /// assert_eq!(same.read_values(&mut driver)?, ["red".to_owned(), "green".to_owned()]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -65,7 +65,16 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         K: Data,
         V: Data,
     {
-        let (operator, base) = self.place.generate("KSTREAM-REPARTITION-");
+        let (operator, base) = match repartitioned.name {
+            // Here, and only here, Kafka Streams takes no number where a name is given.
+            Some(name) => {
+                let mut plan = self.place.plan.borrow_mut();
+                let operator = plan.operator();
+                plan.set_name(operator, name.clone());
+                (operator, Name::new(operator, name))
+            }
+            None => self.place.generate("KSTREAM-REPARTITION-"),
+        };
         self.through(NewRepartition {
             operator,
             base,

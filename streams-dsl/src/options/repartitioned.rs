@@ -21,6 +21,7 @@ use super::serde_choice::SerdeChoice;
 pub struct Repartitioned<K, V> {
     pub(crate) key_serde: SerdeChoice<K>,
     pub(crate) value_serde: SerdeChoice<V>,
+    pub(crate) name: Option<String>,
     pub(crate) partitions: Option<i32>,
     pub(crate) partitioner: Partitioner<K, V>,
 }
@@ -33,6 +34,16 @@ impl<K: 'static, V: 'static> Repartitioned<K, V> {
         V: DefaultSerde,
     {
         Repartitioned::from_choices(SerdeChoice::of_type(), SerdeChoice::of_type())
+    }
+
+    /// With a name, which the topic takes up, and the serdes that came with the stream, else the types' own. Behind
+    /// `.named(..)` the topic is the same, but the operators that follow have other numbers than in Kafka Streams.
+    pub fn named(name: impl Into<String>) -> Self
+    where
+        K: DefaultSerde,
+        V: DefaultSerde,
+    {
+        Repartitioned { name: Some(name.into()), ..Repartitioned::new() }
     }
 
     /// With these serdes.
@@ -61,7 +72,13 @@ impl<K: 'static, V: 'static> Repartitioned<K, V> {
     }
 
     fn from_choices(key_serde: SerdeChoice<K>, value_serde: SerdeChoice<V>) -> Self {
-        Repartitioned { key_serde, value_serde, partitions: None, partitioner: Partitioner::default() }
+        Repartitioned {
+            key_serde,
+            value_serde,
+            name: None,
+            partitions: None,
+            partitioner: Partitioner::default(),
+        }
     }
 }
 

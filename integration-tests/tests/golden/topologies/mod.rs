@@ -1,8 +1,13 @@
 //! The topologies of the recorded runs, one file per group: each case is a few lines of DSL.
 
+mod aggregation;
+mod application;
+mod ktable;
 mod stateless;
+mod stream_table;
+mod windowed;
 
-use streams_dsl::StreamsBuilder;
+use streams_dsl::{KStream, StreamsBuilder};
 
 use crate::replay::Side;
 
@@ -11,7 +16,14 @@ pub(crate) type Build = fn(&StreamsBuilder, &Side);
 
 /// The topology of a case.
 pub(crate) fn find(case: &str) -> Option<Build> {
-    let groups = [stateless::CASES];
+    let groups = [
+        stateless::CASES,
+        aggregation::CASES,
+        windowed::CASES,
+        ktable::CASES,
+        stream_table::CASES,
+        application::CASES,
+    ];
     groups.into_iter().flatten().find(|(name, _)| *name == case).map(|(_, build)| *build)
 }
 
@@ -39,4 +51,24 @@ fn utf16_len(text: &str) -> usize {
 /// The text of a value, `null` where there is none.
 fn text(value: &Option<String>) -> &str {
     value.as_deref().unwrap_or("null")
+}
+
+fn input(b: &StreamsBuilder) -> KStream<Text, Text> {
+    b.stream("in")
+}
+
+fn upper_text(value: String) -> String {
+    value.to_uppercase()
+}
+
+/// The last 40 UTF-16 units of a text and what is put behind it.
+fn append(text: Text, more: &str) -> Text {
+    let whole: Vec<u16> =
+        text.as_deref().unwrap_or("null").encode_utf16().chain(more.encode_utf16()).collect();
+    Some(String::from_utf16_lossy(&whole[whole.len().saturating_sub(40)..]))
+}
+
+/// Both sides of a join as a text.
+fn joined(left: Option<&str>, right: Option<&str>) -> String {
+    format!("({},{})", left.unwrap_or("null"), right.unwrap_or("null"))
 }

@@ -1,12 +1,12 @@
-//! Cases of the group `stateless`, as far as they need no store.
+//! Cases of the group `stateless`.
 
 use std::time::Duration;
 
 use streams_dsl::prelude::*;
 use streams_dsl::processor::TimestampExtractor;
-use streams_dsl::{Consumed, FixedKeyContext, FixedKeyRecord, KStream, Repartitioned, StreamsBuilder};
+use streams_dsl::{Consumed, FixedKeyContext, FixedKeyRecord, Repartitioned, StreamsBuilder};
 
-use super::{Text, cases, text, utf16_len, words};
+use super::{Text, cases, input, text, utf16_len, words};
 use crate::replay::Side;
 
 cases![
@@ -32,11 +32,11 @@ cases![
     timestamp_skip_invalid,
     partition_time_extractor,
     deserialization_skip,
+    to_table,
+    to_table_rekeyed,
+    headers_propagation,
+    timestamp_extractor,
 ];
-
-fn input(b: &StreamsBuilder) -> KStream<Text, Text> {
-    b.stream("in")
-}
 
 fn upper(value: Text) -> Text {
     value.map(|text| text.to_uppercase())
@@ -186,8 +186,7 @@ fn process_values(b: &StreamsBuilder, _: &Side) {
 fn repartition(b: &StreamsBuilder, _: &Side) {
     input(b)
         .select_key(first_word)
-        .repartition_with(Repartitioned::new().partitions(1))
-        .named("rp")
+        .repartition_with(Repartitioned::named("rp").partitions(1))
         .map_values(upper)
         .to("out");
 }
@@ -228,4 +227,38 @@ fn partition_time_extractor(b: &StreamsBuilder, _: &Side) {
 
 fn deserialization_skip(b: &StreamsBuilder, _: &Side) {
     b.stream::<Text, Option<i64>>("in").map_values(|value| value.map(|number| number * 2)).to("out");
+}
+
+fn to_table(b: &StreamsBuilder, _: &Side) {
+    input(b).to_table_with(Materialized::named("t")).to_stream().to("out");
+}
+
+fn to_table_rekeyed(b: &StreamsBuilder, _: &Side) {
+    input(b).select_key(first_word).to_table_with(Materialized::named("t")).named("tt").to_stream().to("out");
+}
+
+fn headers_propagation(b: &StreamsBuilder, _: &Side) {
+    let stream = input(b);
+    stream
+        .map(|_, value| (words(&value).into_iter().next().unwrap_or_else(|| "none".to_owned()), value))
+        .group_by_key()
+        .named("g")
+        .count_with(Materialized::named("c"))
+        .to_stream()
+        .to("counts");
+    stream.map_values(upper).to("out");
+}
+
+fn timestamp_extractor(b: &StreamsBuilder, _: &Side) {
+    let from_field = Consumed::new().timestamps(|record: &Record<Text, Option<serde_json::Value>>, _| {
+        field_t(&record.value).unwrap_or(record.timestamp)
+    });
+    let stream = b.stream_with("in", from_field);
+    stream.to("echo");
+    stream
+        .group_by_key()
+        .windowed_by(TimeWindows::of_size(Duration::from_secs(10)).grace(Duration::from_secs(5)))
+        .count_with(Materialized::named("c"))
+        .to_stream()
+        .to("out");
 }

@@ -1,0 +1,137 @@
+//! Cases of the group `application`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use streams_dsl::prelude::*;
+
+use super::{Text, cases, input};
+use crate::replay::Side;
+
+cases![word_count, bank_account, surge_pricing, fraud_detection];
+
+fn word_count(b: &StreamsBuilder, _: &Side) {
+    let words = |line: Text| {
+        let line = line.unwrap_or_default().to_lowercase();
+        line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    input(b)
+        .flat_map_values(words)
+        .group_by(|_, word| word.clone())
+        .named("words")
+        .count_with(Materialized::named("counts"))
+        .to_stream()
+        .to("out");
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Event {
+    Deposit { amount: i64 },
+    Withdraw { amount: i64 },
+    Close {},
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Account {
+    balance: i64,
+    version: i64,
+    rejected: i64,
+}
+
+fn bank_account(b: &StreamsBuilder, _: &Side) {
+    let new = || Some(Account { balance: 0, version: 0, rejected: 0 });
+    let apply = |_: &Text, event: Option<Event>, account: Option<Account>| {
+        let mut account = account?;
+        account.version += 1;
+        match event? {
+            Event::Deposit { amount } => account.balance += amount,
+            Event::Withdraw { amount } if amount <= account.balance => account.balance -= amount,
+            Event::Withdraw { .. } => account.rejected += 1,
+            Event::Close {} => return None,
+        }
+        Some(account)
+    };
+    b.stream::<Text, Option<Event>>("events")
+        .group_by_key()
+        .aggregate_with(new, apply, Materialized::named("accounts"))
+        .to_stream()
+        .to("accounts");
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Ride {
+    area: Text,
+    fare: f64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Fares {
+    count: i64,
+    sum: f64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Demand {
+    count: i64,
+    avg: f64,
+    surge: bool,
+}
+
+fn surge_pricing(b: &StreamsBuilder, _: &Side) {
+    let add = |_: &Text, ride: Option<Ride>, fares: Fares| Fares {
+        count: fares.count + 1,
+        sum: fares.sum + ride.map_or(0.0, |ride| ride.fare),
+    };
+    let demand = |fares: Option<Fares>| {
+        fares.map(|Fares { count, sum }| Demand { count, avg: sum / count as f64, surge: count >= 4 })
+    };
+    let windows = TimeWindows::of_size(Duration::from_secs(20)).advance_by(Duration::from_secs(5));
+    b.stream::<Text, Option<Ride>>("rides")
+        .filter(|_, ride| ride.is_some())
+        .group_by(|_, ride| ride.as_ref().and_then(|ride| ride.area.clone()))
+        .named("by-area")
+        .windowed_by(windows.grace(Duration::from_secs(5)))
+        .aggregate_with(|| Fares { count: 0, sum: 0.0 }, add, Materialized::named("fares"))
+        .to_stream()
+        .map_values(demand)
+        .to("surge");
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Transaction {
+    id: serde_json::Value,
+    amount: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Limits {
+    tier: String,
+    limit: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Checked {
+    id: serde_json::Value,
+    amount: i64,
+    limit: i64,
+}
+
+fn fraud_detection(b: &StreamsBuilder, _: &Side) {
+    let accounts: KTable<Text, Limits> =
+        b.table_with("accounts", Consumed::new(), Materialized::named("accounts"));
+    let check = |transaction: &Option<Transaction>, account: Option<&Limits>| {
+        let Transaction { id, amount } = transaction.clone()?;
+        Some(Checked { id, amount, limit: account.map_or(500, |account| account.limit) })
+    };
+    let checked = b.stream::<Text, Option<Transaction>>("tx").left_join(&accounts, check);
+    let flagged = checked.filter(|_, checked| checked.as_ref().is_some_and(|it| it.amount > it.limit));
+    flagged.to("flagged");
+    flagged
+        .group_by_key()
+        .windowed_by(TimeWindows::of_size(Duration::from_secs(30)).grace(Duration::from_secs(10)))
+        .count_with(Materialized::named("flags"))
+        .to_stream()
+        .filter(|_, count| count.is_some_and(|count| count >= 3))
+        .to("alerts");
+}

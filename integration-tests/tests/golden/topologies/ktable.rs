@@ -1,0 +1,78 @@
+//! Cases of the group `ktable` that read one table.
+
+use streams_dsl::prelude::*;
+
+use super::{Text, cases, upper_text, utf16_len};
+use crate::replay::Side;
+
+cases![
+    table_source,
+    table_source_virtual,
+    table_source_optimized,
+    table_filter,
+    table_filter_materialized,
+    table_filter_not_materialized,
+    table_map_values,
+    table_map_values_materialized,
+    table_chain,
+    table_to_stream_rekey,
+];
+
+pub(super) fn table(b: &StreamsBuilder, topic: &str, store: &str) -> KTable<String, String> {
+    b.table_with(topic, Consumed::new(), Materialized::named(store))
+}
+
+fn of_length_2(_: &String, value: &String) -> bool {
+    utf16_len(value) == 2
+}
+
+fn table_source(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t").to_stream().to("out");
+}
+
+fn table_source_virtual(b: &StreamsBuilder, _: &Side) {
+    b.table::<String, String>("in").to_stream().to("out");
+}
+
+fn table_source_optimized(b: &StreamsBuilder, side: &Side) {
+    table_source(b, side);
+}
+
+fn table_filter(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t").filter(of_length_2).to_stream().to("out");
+}
+
+fn table_filter_materialized(b: &StreamsBuilder, _: &Side) {
+    b.table("in").filter(of_length_2).materialized(Materialized::named("f")).to_stream().to("out");
+}
+
+fn table_filter_not_materialized(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t").filter_not(of_length_2).materialized(Materialized::named("f")).to_stream().to("out");
+}
+
+fn table_map_values(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t").map_values(upper_text).to_stream().to("out");
+}
+
+fn table_map_values_materialized(b: &StreamsBuilder, _: &Side) {
+    b.table::<String, String>("in")
+        .filter_map_values(|key, value| (value != "t").then(|| format!("{key}:{value}")))
+        .materialized(Materialized::named("m"))
+        .to_stream()
+        .to("out");
+}
+
+fn table_chain(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t")
+        .filter(|_, value| value != "q")
+        .map_values(|value| value.repeat(2))
+        .filter(|_, value| value != "tt")
+        .materialized(Materialized::named("f"))
+        .to_stream()
+        .to("out");
+}
+
+fn table_to_stream_rekey(b: &StreamsBuilder, _: &Side) {
+    let value_or_gone = |_: &String, value: &Text| value.clone().unwrap_or_else(|| "gone".to_owned());
+    table(b, "in", "t").to_stream_by(value_or_gone).to("out");
+}

@@ -1,0 +1,61 @@
+//! Cases of the group `stream-table join`.
+
+use streams_dsl::prelude::*;
+
+use super::{Text, cases, joined, text, upper_text, utf16_len, words};
+use crate::replay::Side;
+
+cases![st_inner, st_left, st_inner_rekeyed, st_left_rekeyed, st_filtered_table, st_join_own_count];
+
+fn stream(b: &StreamsBuilder) -> KStream<Text, Text> {
+    b.stream("s")
+}
+
+fn rows(b: &StreamsBuilder) -> KTable<Text, String> {
+    b.table_with("t", Consumed::new(), Materialized::named("t"))
+}
+
+fn with_key(key: &Text, value: &Text, row: Option<&String>) -> Text {
+    Some(format!("{}:{}", text(key), joined(value.as_deref(), row.map(String::as_str))))
+}
+
+fn first_word(_: &Text, value: &Text) -> Text {
+    words(value).into_iter().next()
+}
+
+fn st_inner(b: &StreamsBuilder, _: &Side) {
+    stream(b).join(&rows(b), |value, row| Some(joined(value.as_deref(), Some(row)))).to("out");
+}
+
+fn st_left(b: &StreamsBuilder, _: &Side) {
+    stream(b).left_join_with_key(&rows(b), with_key).to("out");
+}
+
+fn st_inner_rekeyed(b: &StreamsBuilder, _: &Side) {
+    stream(b)
+        .select_key(first_word)
+        .join(&rows(b), |value, row| Some(joined(value.as_deref(), Some(row))))
+        .named("j")
+        .to("out");
+}
+
+fn st_left_rekeyed(b: &StreamsBuilder, _: &Side) {
+    stream(b).select_key(first_word).left_join_with_key(&rows(b), with_key).named("j").to("out");
+}
+
+fn st_filtered_table(b: &StreamsBuilder, _: &Side) {
+    let stream = stream(b);
+    let rows = rows(b).filter(|_, row| utf16_len(row) == 2).map_values(upper_text);
+    stream.left_join_with_key(&rows, with_key).to("out");
+}
+
+fn st_join_own_count(b: &StreamsBuilder, _: &Side) {
+    let stream = stream(b);
+    let counts = stream.group_by_key().count_with(Materialized::named("c"));
+    stream
+        .left_join_with_key(&counts, |key, value, count| {
+            let count = count.map(i64::to_string);
+            Some(format!("{}:{}", text(key), joined(value.as_deref(), count.as_deref())))
+        })
+        .to("out");
+}
