@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
 use crate::processor::{PartitionCounts, ProcessingPolicy};
 use crate::task::{DeserializationPolicy, TaskConfig};
-use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError};
+use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError, Topology};
 
 /// Between two looks for topics that are missing at the start.
 const TOPIC_RETRY: Duration = Duration::from_millis(250);
@@ -57,6 +57,7 @@ impl Startup {
         let planner =
             TopicPlanner::new(Arc::clone(&self.application), wire.clone(), config, partition_counts.clone());
         let plan = wait_for_topics(&planner, config).await?;
+        bound_backends(self.application.topology(), config);
         let topics: Vec<Arc<str>> = plan
             .partitions
             .keys()
@@ -297,6 +298,15 @@ fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
             ErrorPolicy::Continue => ProcessingPolicy::Continue,
         },
         ..TaskConfig::default()
+    }
+}
+
+/// Half the memory budget is for the databases: block cache and memtables.
+fn bound_backends(topology: &Topology, config: &StreamsConfig) {
+    let bytes = usize::try_from(config.memory_budget / 2).unwrap_or(usize::MAX);
+    let stores = topology.stores().iter().map(|store| &store.builder);
+    for builder in stores.chain(topology.globals().iter().map(|global| &global.builder)) {
+        builder.backend().set_memory_budget(bytes);
     }
 }
 
