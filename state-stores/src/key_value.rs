@@ -25,6 +25,27 @@ pub type TimestampedKeyValueStore<K, V> = KeyValueStore<K, ValueAndTimestamp<V>>
 
 /// Values by key, in the order of the keys' bytes. Made by [`Stores::key_value`](crate::Stores::key_value) and
 /// [`Stores::timestamped_key_value`](crate::Stores::timestamped_key_value).
+///
+/// ```
+/// use std::sync::Arc;
+/// use state_stores::{InMemory, Stores};
+/// use streams_core::serdes::{BigEndian, Utf8};
+/// use streams_core::state::StateBackend;
+///
+/// # fn main() -> Result<(), streams_core::state::StoreError> {
+/// let builder = Stores::key_value::<String, i64>("counts", Arc::new(Utf8), Arc::new(BigEndian)).caching(true);
+/// let mut counts = builder.open(InMemory.open("unused".as_ref())?)?;
+/// for word in ["tea", "milk", "tea"] {
+///     counts.update(&word.to_owned(), |count| *count.get_or_insert(0) += 1)?;
+/// }
+/// // Both updates of "tea" have become one change.
+/// let change = counts.next_change()?.expect("a change is held back");
+/// assert_eq!((change.key.as_str(), change.new), ("milk", Some(1)));
+/// let change = counts.next_change()?.expect("another is");
+/// assert_eq!((change.key.as_str(), change.new), ("tea", Some(2)));
+/// # Ok(())
+/// # }
+/// ```
 pub struct KeyValueStore<K, T> {
     layers: Layers<T>,
     key_serde: Arc<dyn Serde<K>>,

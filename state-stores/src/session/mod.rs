@@ -28,6 +28,29 @@ use crate::windowed::{Window, Windowed};
 ///
 /// Time in a store is the largest session end that it has seen. Sessions that ended a retention or more before it are
 /// hidden from reads, and dropped together with the segment that they share with their neighbours in time.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use state_stores::{InMemory, Stores, Window};
+/// use streams_core::Timestamp;
+/// use streams_core::serdes::{BigEndian, Utf8};
+/// use streams_core::state::StateBackend;
+///
+/// # fn main() -> Result<(), streams_core::state::StoreError> {
+/// let day = Duration::from_secs(86_400);
+/// let builder = Stores::session::<String, i64>("visits", day, Arc::new(Utf8), Arc::new(BigEndian));
+/// let mut visits = builder.open(InMemory.open("unused".as_ref())?)?;
+/// let user = "ada".to_owned();
+/// visits.put(&user, Window::new(0, 40), Some(3))?;
+/// visits.put(&user, Window::new(100, 120), Some(2))?;
+/// // A record at 60 joins, with a gap of 30, what ends at 30 or later and begins at 90 or earlier.
+/// let (earliest_end, latest_start) = (Timestamp::from_millis(30), Timestamp::from_millis(90));
+/// let joined = visits.find_sessions(&user, earliest_end, latest_start)?.next().expect("it joins one")?;
+/// assert_eq!((joined.0.window, joined.1), (Window::new(0, 40), 3));
+/// # Ok(())
+/// # }
+/// ```
 pub struct SessionStore<K, T> {
     layers: Layers<T>,
     key_serde: Arc<dyn Serde<K>>,

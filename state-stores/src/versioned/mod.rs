@@ -48,6 +48,29 @@ pub enum VersionedPut {
 ///
 /// As in Kafka (KIP-889) a key's latest value never grows old, while versions that ceased to hold longer ago than the
 /// history retention are dropped segment by segment.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use state_stores::{InMemory, Stores, VersionedPut};
+/// use streams_core::Timestamp;
+/// use streams_core::serdes::Utf8;
+/// use streams_core::state::StateBackend;
+///
+/// # fn main() -> Result<(), streams_core::state::StoreError> {
+/// let day = Duration::from_secs(86_400);
+/// let builder = Stores::versioned_key_value::<String, String>("prices", day, Arc::new(Utf8), Arc::new(Utf8));
+/// let mut prices = builder.open(InMemory.open("unused".as_ref())?)?;
+/// let (tea, ms) = ("tea".to_owned(), Timestamp::from_millis);
+/// prices.put(&tea, Some(&"2.00".to_owned()), ms(10))?;
+/// prices.put(&tea, Some(&"3.00".to_owned()), ms(30))?;
+/// // One that comes late finds its place.
+/// assert_eq!(prices.put(&tea, Some(&"2.50".to_owned()), ms(20))?, VersionedPut::Until(ms(30)));
+/// let price = prices.get_as_of(&tea, ms(25))?.expect("there was one at 25");
+/// assert_eq!((price.value.as_str(), price.valid_to), ("2.50", Some(ms(30))));
+/// # Ok(())
+/// # }
+/// ```
 pub struct VersionedKeyValueStore<K, V> {
     /// Latest values in the endless segment, former versions in the segment of the moment they ceased to hold.
     layers: Layers<Box<[u8]>>,

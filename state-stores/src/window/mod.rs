@@ -42,6 +42,29 @@ pub type TimestampedWindowStore<K, V> = WindowStore<K, ValueAndTimestamp<V>>;
 ///
 /// Time in a store is the largest window start that it has seen. Windows whose start lies a retention or more behind
 /// it are hidden from reads, and dropped together with the segment that they share with their neighbours in time.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use state_stores::{InMemory, Stores};
+/// use streams_core::Timestamp;
+/// use streams_core::serdes::{BigEndian, Utf8};
+/// use streams_core::state::StateBackend;
+///
+/// # fn main() -> Result<(), streams_core::state::StoreError> {
+/// let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+/// let builder = Stores::window::<String, i64>("flights", hour, day, Arc::new(Utf8), Arc::new(BigEndian));
+/// let mut flights = builder.open(InMemory.open("unused".as_ref())?)?;
+/// let airport = "JFK".to_owned();
+/// for (hours, count) in [(0, 12), (1, 9), (30, 7)] {
+///     flights.put(&airport, Some(count), Timestamp::ZERO + hour * hours)?;
+/// }
+/// // Stream time is 30 h now: what began more than a day before is hidden.
+/// let kept: Vec<i64> = flights.all()?.map(|entry| entry.map(|(_, count)| count)).collect::<Result<_, _>>()?;
+/// assert_eq!(kept, [7]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WindowStore<K, T> {
     layers: Layers<T>,
     key_serde: Arc<dyn Serde<K>>,
