@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("streams-dsl", &["streams-core", "state-stores", "streams-derive", "streams-test-driver"]),
     ("log-server", &[]),
     ("examples", &["streams-dsl", "streams-test-driver", "log-server"]),
-    ("integration-tests", &["streams-dsl", "streams-test-driver", "log-server", "examples"]),
+    ("integration-tests", &["streams-core", "streams-dsl", "streams-test-driver", "log-server", "examples"]),
     ("benches", &["streams-dsl", "streams-test-driver", "log-server"]),
 ];
 
