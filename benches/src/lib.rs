@@ -10,6 +10,7 @@ mod inputs;
 mod limits;
 mod live;
 mod load;
+mod model;
 mod process;
 mod restore;
 mod run;

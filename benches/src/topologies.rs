@@ -1,11 +1,16 @@
 //! The workloads, each as anyone would write it, with counters at both ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use streams_dsl::prelude::*;
 
 use crate::counters::Counters;
+use crate::model::{Alert, Fares, Line, Payment, Profile, RichPayment, Ride, Spend, Surge};
 use crate::{Error, Workload};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(30);
 
 /// The topology of a workload, with its results in the topic `output`.
 ///
@@ -15,11 +20,12 @@ pub(crate) fn build(workload: Workload, output: &str, counters: &Arc<Counters>) 
     let builder = StreamsBuilder::new();
     match workload {
         Workload::Passthrough => passthrough(&builder, output, counters),
-        Workload::Wordcount | Workload::Surge | Workload::Fraud | Workload::Keys | Workload::Join => {
-            return Err(Error::NotYet(workload));
-        }
-        Workload::Live => live(&builder, output, counters),
-        Workload::LiveCount => return Err(Error::NotYet(workload)),
+        Workload::Wordcount => wordcount(&builder, output, counters),
+        Workload::Surge => surge(&builder, output, counters),
+        Workload::Fraud => fraud(&builder, output, counters),
+        Workload::Keys => keys(&builder, output, counters),
+        Workload::Join => return Err(Error::NotYet(workload)),
+        Workload::Live | Workload::LiveCount => live(&builder, workload, output, counters),
     }
     Ok(builder.build()?)
 }
@@ -30,6 +36,101 @@ fn passthrough(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>)
         .peek(input(counters))
         .map_values(upper_case)
         .filter(|key, _| key.bytes().next_back().is_some_and(|digit| digit % 2 == 0))
+        .peek(results(counters))
+        .to(output);
+}
+
+fn wordcount(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+    let (sent, done) = (Arc::clone(counters), Arc::clone(counters));
+    builder
+        .stream::<Option<String>, Line>("in-lines")
+        .peek(input(counters))
+        .flat_map_values(|line| line.line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .map(|_, word| (word.clone(), word))
+        .peek(move |_, _| sent.inner_sent.add(1))
+        .repartition()
+        .named("words")
+        .peek(move |_, _| done.inner_done.add(1))
+        .group_by_key()
+        .count_with(Materialized::named("counts"))
+        .to_stream()
+        .peek(results(counters))
+        .to(output);
+}
+
+fn surge(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+    builder
+        .stream::<String, Ride>("in-rides")
+        .peek(input(counters))
+        .group_by_key()
+        .windowed_by(TimeWindows::of_size(5 * MINUTE).advance_by(MINUTE).grace(GRACE))
+        .aggregate_with(
+            Fares::default,
+            |_, ride, fares| Fares { count: fares.count + 1, sum_cents: fares.sum_cents + ride.fare_cents },
+            Materialized::named("surge"),
+        )
+        .to_stream()
+        .flat_map(|area, fares| {
+            fares.map(|fares| {
+                let surge = Surge {
+                    window_start: area.window.start.as_millis(),
+                    area: area.key,
+                    count: fares.count,
+                    avg_fare: fares.sum_cents as f64 / 100.0 / fares.count as f64,
+                };
+                (format!("{}@{}", surge.area, surge.window_start), surge)
+            })
+        })
+        .peek(results(counters))
+        .to(output);
+}
+
+fn fraud(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+    let profiles = builder.table_with::<String, Profile>(
+        "in-profiles",
+        Consumed::new(),
+        Materialized::named("profiles"),
+    );
+    builder
+        .stream::<String, Payment>("in-cards")
+        .peek(input(counters))
+        .join(&profiles, |payment, profile| RichPayment {
+            card: payment.card.clone(),
+            amount_cents: payment.amount_cents,
+            tier: profile.tier.clone(),
+            limit_cents: profile.limit_cents,
+        })
+        .group_by_key()
+        .windowed_by(TimeWindows::of_size(MINUTE).grace(GRACE))
+        .aggregate_with(
+            Spend::default,
+            |_, payment, spend| Spend {
+                count: spend.count + 1,
+                sum_cents: spend.sum_cents + payment.amount_cents,
+                limit_cents: payment.limit_cents,
+            },
+            Materialized::named("spend"),
+        )
+        .to_stream()
+        .flat_map(|card, spend| {
+            let above = spend.filter(|spend| spend.sum_cents > spend.limit_cents);
+            above.map(|Spend { count, sum_cents, limit_cents }| {
+                let window_start = card.window.start.as_millis();
+                let alert = Alert { card: card.key, window_start, count, sum_cents, limit_cents };
+                (format!("{}@{}", alert.card, alert.window_start), alert)
+            })
+        })
+        .peek(results(counters))
+        .to(output);
+}
+
+fn keys(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+    builder
+        .stream::<String, String>("in-keys")
+        .peek(input(counters))
+        .group_by_key()
+        .count_with(Materialized::named("big"))
+        .to_stream()
         .peek(results(counters))
         .to(output);
 }
@@ -49,13 +150,17 @@ fn upper_case(mut text: String) -> String {
     text
 }
 
-fn live(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+fn live(builder: &StreamsBuilder, workload: Workload, output: &str, counters: &Arc<Counters>) {
     let seen = Arc::clone(counters);
     let records = builder
         .stream::<String, String>("in-live")
         .peek(input(counters))
         .process_values(move |_| Ok(Clock(Arc::clone(&seen))), []);
-    records.map_values(upper_case).to(output);
+    if workload == Workload::Live {
+        records.map_values(upper_case).to(output);
+    } else {
+        records.group_by_key().count_with(Materialized::named("live")).to_stream().to(output);
+    }
 }
 
 /// Takes note of how late each record is, and from which partition.

@@ -1,7 +1,7 @@
 //! A few lines in the terminal that are redrawn in place; plain lines now and then where there is no terminal.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -14,8 +14,15 @@ pub struct Board {
     screen: MultiProgress,
     lines: Vec<ProgressBar>,
     bar: ProgressBar,
-    /// Without a terminal: when each line was last printed.
-    plain: Option<Mutex<Vec<Option<Instant>>>>,
+    /// Without a terminal: what each line says, and when it was last printed.
+    plain: Option<Mutex<Vec<PlainLine>>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct PlainLine {
+    printed: Option<Instant>,
+    /// What is still to be printed.
+    waiting: Option<String>,
 }
 
 impl Board {
@@ -30,7 +37,8 @@ impl Board {
             .map(|_| screen.add(ProgressBar::new(0).with_style(plain_style.clone())))
             .collect::<Vec<_>>();
         let bar = screen.add(ProgressBar::new(total).with_style(bar_style.progress_chars("=> ")));
-        let plain = (!std::io::stderr().is_terminal()).then(|| Mutex::new(vec![None; lines.len()]));
+        let plain =
+            (!std::io::stderr().is_terminal()).then(|| Mutex::new(vec![PlainLine::default(); lines.len()]));
         Self { screen, lines, bar, plain }
     }
 
@@ -39,11 +47,14 @@ impl Board {
         let Some(line) = self.lines.get(index) else { return };
         match &self.plain {
             None => line.set_message(text),
-            Some(printed) => {
-                let mut printed = printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                if printed[index].is_none_or(|last| last.elapsed() >= PLAIN_LINES_EVERY) {
-                    printed[index] = Some(Instant::now());
+            Some(plain) => {
+                let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
+                let line = &mut plain[index];
+                if line.printed.is_none_or(|last| last.elapsed() >= PLAIN_LINES_EVERY) {
                     print(&text);
+                    *line = PlainLine { printed: Some(Instant::now()), waiting: None };
+                } else {
+                    line.waiting = Some(text);
                 }
             }
         }
@@ -64,6 +75,10 @@ impl Board {
 
     /// Leaves the lines as they are and ends the redrawing.
     pub fn finish(&self) {
+        if let Some(plain) = &self.plain {
+            let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
+            plain.iter_mut().filter_map(|line| line.waiting.take()).for_each(|text| print(&text));
+        }
         self.lines.iter().for_each(ProgressBar::abandon);
         self.bar.abandon();
     }

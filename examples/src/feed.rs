@@ -40,7 +40,8 @@ impl Feed {
         Ok(Self { producer })
     }
 
-    /// Queues a record, with its event time in milliseconds where it has one; waits while the queue is full.
+    /// Queues a record, with its event time in milliseconds where it has one (librdkafka takes 0 for none); waits while the
+    /// queue is full.
     ///
     /// # Errors
     /// When librdkafka refuses the record.

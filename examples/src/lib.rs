@@ -20,7 +20,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + S
 /// Shows warnings and errors on standard error; `RUST_LOG` asks for more or less. librdkafka's own lines are left out: what matters
 /// in them the runtime reports itself.
 pub fn show_warnings() {
-    let default = || tracing_subscriber::EnvFilter::new("warn,librdkafka=off");
+    let default = || tracing_subscriber::EnvFilter::new("warn,librdkafka=off,rdkafka=off");
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default());
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
 }

@@ -42,3 +42,8 @@ pub mod serdes {
     pub use streams_core::serdes::*;
     pub use streams_derive::DefaultSerde;
 }
+
+/// The programs of the README are compiled by `cargo test`.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeDoctests;

@@ -19,3 +19,4 @@ pub use streams_core::processor::{
 pub use streams_core::record::{Header, Headers, Record};
 pub use streams_core::time::Timestamp;
 pub use streams_core::topology::{OffsetReset, Topology, TopologyError};
+pub use streams_core::{KafkaStreams, StreamsConfig};

@@ -7,7 +7,6 @@
 
 use clap::Parser;
 use examples::{Options, Playground, Result};
-use streams_dsl::KafkaStreams;
 use streams_dsl::prelude::*;
 
 const INPUT: &str = "streams-input";

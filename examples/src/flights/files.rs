@@ -28,6 +28,14 @@ pub struct Departure {
     pub time_hour_ms: i64,
 }
 
+impl Departure {
+    /// A departure that is cancelled where it has no delay.
+    pub fn new(carrier: &str, origin: &str, dep_delay_min: Option<f64>, time_hour_ms: i64) -> Self {
+        let (carrier, origin) = (carrier.to_owned(), origin.to_owned());
+        Self { carrier, origin, cancelled: dep_delay_min.is_none(), dep_delay_min, time_hour_ms }
+    }
+}
+
 #[derive(Deserialize)]
 struct Row {
     carrier: String,

@@ -149,15 +149,10 @@ mod tests {
     use super::*;
 
     fn departure(dep_delay_min: Option<f64>) -> NamedDeparture {
-        let cancelled = dep_delay_min.is_none();
-        let departure = Departure {
-            carrier: "UA".into(),
-            origin: "EWR".into(),
-            cancelled,
-            dep_delay_min,
-            time_hour_ms: 3_600_000,
-        };
-        NamedDeparture { departure, airline: "United".into() }
+        NamedDeparture {
+            departure: Departure::new("UA", "EWR", dep_delay_min, 3_600_000),
+            airline: "United".into(),
+        }
     }
 
     #[test]

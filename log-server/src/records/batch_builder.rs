@@ -46,7 +46,6 @@ impl BatchBuilder {
     }
 
     /// Compresses the records with `compression`.
-    #[cfg(test)]
     pub(crate) fn compressed(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
@@ -89,6 +88,11 @@ impl BatchBuilder {
         self.header.last_offset_delta += 1;
         self.header.record_count += 1;
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp_ms);
+    }
+
+    /// How many records have been added.
+    pub(crate) fn len(&self) -> usize {
+        self.header.record_count as usize
     }
 
     /// The finished batch; base offset and leader epoch are for the log to fill in.

@@ -1,7 +1,0 @@
-//! Scenarios over real connections, one file each.
-
-mod client;
-mod disk_full;
-mod inspect;
-mod kill_under_load;
-mod pipelining;
