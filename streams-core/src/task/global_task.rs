@@ -53,6 +53,8 @@ pub struct GlobalTask {
     partitions: Vec<GlobalPartition>,
     inputs: Vec<Input>,
     processed: u64,
+    /// A batch was left half-way: its writes have no offset to stand for, so they are never committed.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl GlobalTask {
             partitions: Vec::new(),
             inputs: Vec::new(),
             processed: 0,
+            failed: false,
         };
         partitions.into_iter().try_for_each(|partition| task.add_input(&application, &places, partition))?;
         Ok(task)
@@ -164,6 +167,7 @@ impl GlobalTask {
         records: &[R],
         next_offset: i64,
     ) -> Result<(), TaskError> {
+        self.expect_sound("process records")?;
         self.graph.shared.wall_clock = now;
         let store = self.inputs[input].store;
         let lent = Arc::clone(&self.stores[store]);
@@ -173,6 +177,7 @@ impl GlobalTask {
         std::mem::swap(&mut *place, &mut self.graph.shared.stores_mut()[store]);
         drop(place);
         let record = || self.graph.shared.record_context().cloned();
+        self.failed = !matches!(result, Ok(Ok(())));
         result.unwrap_or_else(|panic| Err(panicked(record(), panic.as_ref())))?;
         self.partitions[input].offset = Some(next_offset);
         self.processed += records.len() as u64;
@@ -228,8 +233,9 @@ impl GlobalTask {
     /// Writes what was processed, with the offsets behind it.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails, or a batch has failed before: what that has written is to be forgotten.
     pub fn commit(&mut self) -> Result<(), TaskError> {
+        self.expect_sound("commit")?;
         let lent = self.stores.clone();
         let mut places: Vec<_> = lent.iter().map(|store| lock(store)).collect();
         let positions: Vec<(TopicPartition, i64)> = self
@@ -248,6 +254,13 @@ impl GlobalTask {
         written.map_err(store_error)
     }
 
+    fn expect_sound(&self, call: &'static str) -> Result<(), TaskError> {
+        if self.failed {
+            return Err(TaskError::OutOfTurn { task: TASK, state: "failed", call });
+        }
+        Ok(())
+    }
+
     /// Bytes that are not committed yet, and bytes of caches.
     pub fn store_bytes(&self) -> (usize, usize) {
         self.stores.iter().fold((0, 0), |(uncommitted, cached), store| {
@@ -257,12 +270,12 @@ impl GlobalTask {
         })
     }
 
-    /// Writes what was processed and releases what the nodes hold.
+    /// Writes what was processed, unless a batch has failed, and releases what the nodes hold.
     ///
     /// # Errors
     /// As [`GlobalTask::commit`].
     pub fn close(mut self) -> Result<(), TaskError> {
-        let written = self.commit();
+        let written = if self.failed { Ok(()) } else { self.commit() };
         // A panic in the application's code must not hide what the write said.
         let _ = catch_unwind(AssertUnwindSafe(|| self.graph.close()));
         written

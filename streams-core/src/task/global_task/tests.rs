@@ -96,7 +96,8 @@ fn data_and_offsets_are_one_write() {
 
 #[test]
 fn an_unreadable_record_is_named_and_the_stores_stay_readable() {
-    let mut global = open(&Arc::default());
+    let backend = Arc::default();
+    let mut global = open(&backend);
     let bad = OwnedRecord { value: Some(vec![0xff].into()), ..fetched(1, 1, "b", "") };
     let error = global.process(NOW, 0, &[fetched(0, 1, "a", "x"), bad], 2).unwrap_err().to_string();
     assert!(
@@ -105,6 +106,10 @@ fn an_unreadable_record_is_named_and_the_stores_stay_readable() {
     );
     assert_eq!(get(&global, "a").as_deref(), Some("x"));
     assert_eq!(global.partitions()[0].offset, None);
+    // The half of the batch that was processed would be processed again.
+    assert!(matches!(global.commit(), Err(TaskError::OutOfTurn { .. })));
+    global.close().unwrap();
+    assert_eq!(get(&open(&backend), "a"), None);
 }
 
 #[test]
