@@ -3,9 +3,11 @@
 //! Each scenario is a test in `tests/`; here is what they share: a broker, topics, and a word count to run on it.
 
 mod broker;
+mod global_lookup;
 mod topics;
 mod word_count;
 
 pub use broker::TestBroker;
+pub use global_lookup::global_lookup;
 pub use topics::{Counts, Topics};
 pub use word_count::{count_of, word_count};

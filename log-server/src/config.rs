@@ -163,7 +163,7 @@ impl LogServerConfig {
 pub(crate) const GROUP_INITIAL_REBALANCE_DELAY: Duration = Duration::from_millis(50);
 
 /// The most partitions that a topic can have.
-pub(crate) const MAX_PARTITIONS_PER_TOPIC: i32 = 100_000;
+pub(crate) const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
 
 /// A server that takes no request of this size could not even be asked for its versions.
 const MIN_REQUEST_LIMIT_BYTES: usize = 1024;

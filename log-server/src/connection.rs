@@ -1,23 +1,24 @@
 //! One client's connection: frames in, answers out in the order of their requests.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::api::{Answer, BoxFuture, RequestFault};
 use crate::broker::Broker;
-use crate::protocol::{FrameError, take_frame};
+use crate::protocol::{AnswerFrame, FrameError, take_frame};
 
 /// How many answers a connection may owe before it stops reading: bounds what a client that sends requests
 /// without reading answers can hold.
 const MAX_OWED_ANSWERS: usize = 64;
 
 /// What the read buffer starts with.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 
 /// Why a connection ended before the client closed it.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +33,8 @@ pub(crate) enum ConnectionError {
 
 /// An answer that waits for its turn.
 enum Owed {
-    Ready(Bytes),
-    Pending(BoxFuture<Result<Bytes, RequestFault>>),
+    Ready(AnswerFrame),
+    Pending(BoxFuture<Result<AnswerFrame, RequestFault>>),
 }
 
 /// Serves the connection until the client closes it, a fault occurs or the server stops.
@@ -52,23 +53,24 @@ pub(crate) async fn run(
     let mut owed: VecDeque<Owed> = VecDeque::new();
     let mut serving: Option<BoxFuture<Result<Answer, RequestFault>>> = None;
     loop {
-        if serving.is_none() && owed.len() < MAX_OWED_ANSWERS {
-            if let Some(frame) = take_frame(&mut buffer, limit_bytes)? {
-                let broker = Arc::clone(&broker);
-                serving = Some(Box::pin(async move { broker.apis().serve(&broker, ends, frame).await }));
-            }
+        if serving.is_none()
+            && owed.len() < MAX_OWED_ANSWERS
+            && let Some(frame) = take_frame(&mut buffer, limit_bytes)?
+        {
+            let broker = Arc::clone(&broker);
+            serving = Some(Box::pin(async move { broker.apis().serve(&broker, ends, frame).await }));
         }
         let may_read = serving.is_none() && owed.len() < MAX_OWED_ANSWERS;
         tokio::select! {
             biased;
             answer = next_answer(&mut owed), if !owed.is_empty() => {
-                stream.write_all(&answer?).await?;
+                write_frame(&mut stream, answer?).await?;
             }
             answer = in_progress(&mut serving), if serving.is_some() => {
                 serving = None;
                 match answer? {
-                    Answer::Ready(bytes) if owed.is_empty() => stream.write_all(&bytes).await?,
-                    Answer::Ready(bytes) => owed.push_back(Owed::Ready(bytes)),
+                    Answer::Ready(frame) if owed.is_empty() => write_frame(&mut stream, frame).await?,
+                    Answer::Ready(frame) => owed.push_back(Owed::Ready(frame)),
                     Answer::Pending(answer) => owed.push_back(Owed::Pending(answer)),
                     Answer::None => {}
                 }
@@ -83,10 +85,39 @@ pub(crate) async fn run(
     }
 }
 
+/// How many chunks of an answer go to the operating system in one call.
+const MAX_CHUNKS_PER_WRITE: usize = 64;
+
+/// Writes all chunks of an answer.
+async fn write_frame(stream: &mut TcpStream, frame: AnswerFrame) -> std::io::Result<()> {
+    let mut chunks = frame.into_chunks();
+    if let [whole] = &chunks[..] {
+        return stream.write_all(whole).await;
+    }
+    let mut left = &mut chunks[..];
+    while !left.is_empty() {
+        let slices: Vec<IoSlice<'_>> =
+            left.iter().take(MAX_CHUNKS_PER_WRITE).map(|chunk| IoSlice::new(chunk)).collect();
+        let mut written = stream.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        while let Some(first) = left.first_mut() {
+            if written < first.len() {
+                first.advance(written);
+                break;
+            }
+            written -= first.len();
+            left = &mut left[1..];
+        }
+    }
+    Ok(())
+}
+
 /// The first owed answer, once it is there. Cancel-safe: it leaves the queue only when it is complete.
-async fn next_answer(owed: &mut VecDeque<Owed>) -> Result<Bytes, RequestFault> {
+async fn next_answer(owed: &mut VecDeque<Owed>) -> Result<AnswerFrame, RequestFault> {
     let answer = match owed.front_mut() {
-        Some(Owed::Ready(bytes)) => Ok(std::mem::take(bytes)),
+        Some(Owed::Ready(frame)) => Ok(std::mem::take(frame)),
         Some(Owed::Pending(answer)) => answer.await,
         None => std::future::pending().await,
     };

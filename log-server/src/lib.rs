@@ -21,12 +21,21 @@
 //! 4. Answers leave in the order of the requests; a produce request's answer waits until its records are
 //!    durable, while the next requests of the same connection are already being worked on.
 
+//! # What is left out
+//! - Security: no TLS, SASL or ACLs. So it listens on loopback addresses only, unless told that the network is trusted.
+//! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, KIP-848 and KIP-1071 groups.
+//! - Several nodes: replication factor 1 is the only one. Point clients at Apache Kafka for more.
+//! - `file.delete.delay.ms`, `flush.*`, `preallocate` and the settings of tiered storage are accepted without effect;
+//!   compression levels are the codecs' own defaults.
+//! - A batch's timestamps are bounded only if a topic asks for it: records of the past and the future are stored.
+
 mod api;
 mod broker;
 mod config;
 mod connection;
 mod error;
 mod group;
+mod inspect;
 mod journal;
 mod log;
 mod moment;
@@ -38,4 +47,5 @@ mod txn;
 
 pub use config::{FsyncPolicy, LogServerConfig};
 pub use error::Error;
+pub use inspect::{VerifyReport, dump_segment, verify_data_dir};
 pub use server::LogServer;

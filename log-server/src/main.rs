@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use log_server::{Error, FsyncPolicy, LogServer, LogServerConfig};
+use log_server::{
+    Error, FsyncPolicy, LogServer, LogServerConfig, VerifyReport, dump_segment, verify_data_dir,
+};
 use tracing_subscriber::EnvFilter;
 
 /// A single-node log server that speaks the Kafka wire protocol.
@@ -15,7 +17,62 @@ use tracing_subscriber::EnvFilter;
 /// It prints one line, `ready ADDRESS`, on standard output as soon as clients can connect; logs go to standard
 /// error (RUST_LOG=debug for more). SIGTERM and SIGINT stop it cleanly.
 #[derive(Debug, Parser)]
-#[command(name = "log-server", version)]
+#[command(
+    name = "log-server",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    inspect: Option<Inspect>,
+    #[command(flatten)]
+    serve: Option<Options>,
+}
+
+/// Looks at data without serving it.
+#[derive(Debug, clap::Subcommand)]
+enum Inspect {
+    /// Print the batches of a segment file.
+    Dump {
+        /// The `.log` file.
+        file: PathBuf,
+        /// Print the records as well.
+        #[arg(long)]
+        records: bool,
+    },
+    /// Check every batch of a data directory; the exit code is 1 if something is wrong.
+    Verify {
+        /// The data directory of a server that is stopped.
+        data_dir: PathBuf,
+    },
+}
+
+impl Inspect {
+    fn run(self) -> Result<ExitCode, Error> {
+        match self {
+            Inspect::Dump { file, records } => {
+                dump_segment(&file, records, &mut std::io::stdout().lock())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Inspect::Verify { data_dir } => {
+                let report = verify_data_dir(&data_dir)?;
+                for (path, fault) in &report.faults {
+                    println!("{}: {fault}", path.display());
+                }
+                let VerifyReport { segments, batches, bytes, .. } = report;
+                println!(
+                    "{segments} segments, {batches} sound batches, {bytes} bytes, {} faults",
+                    report.faults.len()
+                );
+                Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+        }
+    }
+}
+
+/// How the server runs.
+#[derive(Debug, clap::Args)]
 struct Options {
     /// Address to listen on; port 0 picks a free port.
     #[arg(long, env = "LOG_SERVER_LISTEN", default_value = "127.0.0.1:9092")]
@@ -87,12 +144,22 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let command_line = CommandLine::parse();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    if let Some(inspect) = command_line.inspect {
+        return inspect.run().unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        });
+    }
+    let Some(options) = command_line.serve else {
+        tracing::error!("--data-dir is missing: it says where the logs are kept");
+        return ExitCode::FAILURE;
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .enable_all()

@@ -77,6 +77,18 @@ pub enum Error {
         /// Why.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// The task of the global stores failed.
+    #[error("{source}")]
+    GlobalTask {
+        /// Why.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The topics of the global stores do not deliver.
+    #[error("no record of the global stores' topics came for {waited:?}; is the broker reachable?")]
+    GlobalStalled {
+        /// `task.timeout.ms`.
+        waited: Duration,
+    },
     /// The state of a task cannot be opened, read or written.
     #[error("task {task}: {source}")]
     Store {

@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// How long any single condition may take to become true.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-pub struct Broker {
+pub(crate) struct Broker {
     runtime: Option<Runtime>,
     server: Option<LogServer>,
     directory: TempDir,
@@ -24,7 +24,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut broker = Broker {
             runtime: None,
             server: None,
@@ -44,20 +44,20 @@ impl Broker {
     }
 
     /// Stops the server in an orderly way and starts it again on the same directory and address.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         if let (Some(runtime), Some(server)) = (self.runtime.take(), self.server.take()) {
             runtime.block_on(server.shutdown()).unwrap();
         }
         self.open();
     }
 
-    pub fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address.to_string());
         config
     }
 
-    pub fn create_topic(&self, name: &str, partitions: i32) {
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let created = self.runtime().block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
@@ -65,13 +65,13 @@ impl Broker {
     }
 
     /// Writes the numbers from `from` to `to`, round the partitions.
-    pub fn produce(&self, topic: &str, partitions: i32, numbers: std::ops::Range<i32>) {
+    pub(crate) fn produce(&self, topic: &str, partitions: i32, numbers: std::ops::Range<i32>) {
         let producer: BaseProducer = self.client().create().unwrap();
         send(&producer, topic, partitions, numbers);
         producer.flush(LIMIT).unwrap();
     }
 
-    pub fn consumer(&self, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
+    pub(crate) fn consumer(&self, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
         let mut config = self.client();
         config
             .set("group.id", group)
@@ -91,7 +91,7 @@ impl Broker {
 }
 
 /// Queues the numbers, round the partitions.
-pub fn send(producer: &BaseProducer, topic: &str, partitions: i32, numbers: std::ops::Range<i32>) {
+pub(crate) fn send(producer: &BaseProducer, topic: &str, partitions: i32, numbers: std::ops::Range<i32>) {
     for number in numbers {
         let payload = number.to_string();
         let record = BaseRecord::<(), str>::to(topic).partition(number % partitions).payload(&payload);
@@ -100,7 +100,7 @@ pub fn send(producer: &BaseProducer, topic: &str, partitions: i32, numbers: std:
 }
 
 /// The number that a record holds.
-pub fn number(message: &BorrowedMessage<'_>) -> i32 {
+pub(crate) fn number(message: &BorrowedMessage<'_>) -> i32 {
     std::str::from_utf8(message.payload().unwrap()).unwrap().parse().unwrap()
 }
 
@@ -108,7 +108,7 @@ pub fn number(message: &BorrowedMessage<'_>) -> i32 {
 ///
 /// # Panics
 /// When that takes longer than [`LIMIT`].
-pub fn poll_until(
+pub(crate) fn poll_until(
     what: &str,
     consumers: &[&BaseConsumer],
     mut on_record: impl FnMut(usize, &BorrowedMessage<'_>),
@@ -129,6 +129,6 @@ pub fn poll_until(
 }
 
 /// The partitions that a consumer has.
-pub fn assigned(consumer: &BaseConsumer) -> usize {
+pub(crate) fn assigned(consumer: &BaseConsumer) -> usize {
     consumer.assignment().map_or(0, |partitions| partitions.count())
 }

@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::{Api, ApiEntry, ApiTable, Reply, RequestContext, RequestFault, encode};
 use crate::broker::Broker;
-use crate::protocol::{ErrorCode, RequestHeader};
+use crate::protocol::{AnswerFrame, ErrorCode, RequestHeader};
 
 pub(super) const KEY: i16 = ApiVersionsRequest::KEY;
 
@@ -59,7 +58,10 @@ fn with_features(answer: ApiVersionsResponse, version: i16) -> ApiVersionsRespon
 }
 
 /// The answer to an ApiVersions request of an unknown version.
-pub(super) fn unsupported_version(table: &ApiTable, header: &RequestHeader) -> Result<Bytes, RequestFault> {
+pub(super) fn unsupported_version(
+    table: &ApiTable,
+    header: &RequestHeader,
+) -> Result<AnswerFrame, RequestFault> {
     let own_range = table.entries().into_iter().filter(|entry| entry.key == KEY).map(range).collect();
     let response = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UnsupportedVersion.code())

@@ -5,6 +5,8 @@
 //! topic ids. Every request stands for itself: the answer to a request for a session (version 7) has session
 //! id 0, which keeps clients sessionless.
 
+mod encode;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +18,10 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Api, Reply, RequestContext, blocking, check_leader_epoch};
+use super::{Api, Reply, RequestContext, RequestFault, blocking, check_leader_epoch};
 use crate::broker::Broker;
 use crate::log::{FetchedRecords, Isolation, PartitionLog};
-use crate::protocol::ErrorCode;
+use crate::protocol::{AnswerFrame, ErrorCode};
 use crate::topics::Topic;
 
 /// The longest that a request may wait, whatever it asks for.
@@ -80,6 +82,14 @@ impl Api for Fetch {
             fill(&mut responses[partition.topic].partitions[partition.place], result, isolation);
         }
         Reply::Now(FetchResponse::default().with_responses(responses))
+    }
+
+    fn encode(
+        version: i16,
+        correlation_id: i32,
+        response: &FetchResponse,
+    ) -> Result<AnswerFrame, RequestFault> {
+        Ok(encode::encode(version, correlation_id, response))
     }
 }
 

@@ -52,7 +52,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 
 use crate::broker::Broker;
 use crate::log::PartitionLog;
-use crate::protocol::{ErrorCode, RequestHeader, Shape};
+use crate::protocol::{AnswerFrame, ErrorCode, RequestHeader, Shape};
 
 /// A future that can be stored and sent.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -74,6 +74,18 @@ pub(crate) trait Api: 'static {
         context: RequestContext,
         request: Self::Request,
     ) -> impl Future<Output = Reply<<Self::Request as Request>::Response>> + Send;
+
+    /// Encodes an answer with length prefix and header.
+    ///
+    /// # Errors
+    /// [`RequestFault::Unanswerable`] if the answer has something that the version cannot say.
+    fn encode(
+        version: i16,
+        correlation_id: i32,
+        response: &<Self::Request as Request>::Response,
+    ) -> Result<AnswerFrame, RequestFault> {
+        encode(Self::Request::KEY, version, correlation_id, response)
+    }
 }
 
 /// What a handler may want to know about where a request came from.
@@ -102,9 +114,9 @@ pub(crate) enum Reply<R> {
 /// An encoded answer with its length prefix, or the promise of one.
 pub(crate) enum Answer {
     /// Can be sent.
-    Ready(Bytes),
+    Ready(AnswerFrame),
     /// Must be waited for.
-    Pending(BoxFuture<Result<Bytes, RequestFault>>),
+    Pending(BoxFuture<Result<AnswerFrame, RequestFault>>),
     /// Nothing is to be sent.
     None,
 }
@@ -263,9 +275,9 @@ async fn serve<A: Api>(
     let span = tracing::debug_span!("request", key, version, correlation_id);
     tracing::trace!(parent: &span, "serve");
     Ok(match A::handle(broker, context, request).await {
-        Reply::Now(response) => Answer::Ready(encode(key, version, correlation_id, &response)?),
+        Reply::Now(response) => Answer::Ready(A::encode(version, correlation_id, &response)?),
         Reply::Later(response) => {
-            Answer::Pending(Box::pin(async move { encode(key, version, correlation_id, &response.await) }))
+            Answer::Pending(Box::pin(async move { A::encode(version, correlation_id, &response.await) }))
         }
         Reply::Nothing => Answer::None,
     })
@@ -277,7 +289,7 @@ fn encode<R: Encodable + HeaderVersion>(
     version: i16,
     correlation_id: i32,
     response: &R,
-) -> Result<Bytes, RequestFault> {
+) -> Result<AnswerFrame, RequestFault> {
     let unanswerable = |reason: String| RequestFault::Unanswerable { key, version, reason };
     let header_version = R::header_version(version);
     let header = ResponseHeader::default().with_correlation_id(correlation_id);
@@ -292,7 +304,7 @@ fn encode<R: Encodable + HeaderVersion>(
         .and_then(|()| response.encode(&mut frame, version))
         .map_err(|error| unanswerable(error.to_string()))?;
     debug_assert_eq!(frame.len(), size + 4, "computed and encoded size of api key {key} version {version}");
-    Ok(frame.freeze())
+    Ok(AnswerFrame::whole(frame.freeze()))
 }
 
 /// Runs work that may block on a thread for it.

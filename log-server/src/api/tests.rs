@@ -5,6 +5,7 @@ use crate::config::{FsyncPolicy, LogServerConfig};
 use crate::protocol::request_frame;
 
 mod every_version;
+mod hostile_frames;
 
 const ENDS: (SocketAddr, SocketAddr) = (
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1),
@@ -18,8 +19,8 @@ pub(super) fn test_broker() -> Arc<Broker> {
 
 async fn answer(broker: &Arc<Broker>, frame: Bytes) -> Result<Bytes, RequestFault> {
     match broker.apis().serve(broker, ENDS, frame).await? {
-        Answer::Ready(bytes) => Ok(bytes),
-        Answer::Pending(answer) => answer.await,
+        Answer::Ready(frame) => Ok(frame.to_bytes()),
+        Answer::Pending(answer) => answer.await.map(|frame| frame.to_bytes()),
         Answer::None => Ok(Bytes::new()),
     }
 }

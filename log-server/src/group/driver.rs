@@ -288,7 +288,9 @@ impl GroupDriver {
         }
         // A client that has gone does not want its answer any more.
         for (ticket, reply) in effects.joins {
-            let _ = state.joins.remove(&ticket).map(|waiting| waiting.send(reply));
+            if let Some(waiting) = state.joins.remove(&ticket) {
+                let _ = waiting.send(reply);
+            }
         }
         for (ticket, reply) in effects.syncs {
             let _ = state.syncs.remove(&ticket).map(|waiting| waiting.send(reply));

@@ -13,6 +13,7 @@ mod partition_log;
 mod producer_snapshot;
 mod producer_state;
 mod read;
+mod read_buffer;
 mod recovery;
 mod retention;
 mod scan;
@@ -25,6 +26,8 @@ pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, now_ms};
 pub(crate) use producer_state::{Marker, ProducerEntry};
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
 pub(crate) use recovery::OpenMode;
+pub(crate) use scan::scan;
+pub(crate) use segment::Segment;
 pub(crate) use syncer::Syncer;
 pub(crate) use txn_index::AbortedTransaction;
 

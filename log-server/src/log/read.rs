@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::partition_log::{PartitionLog, Watermarks};
+use super::read_buffer::ReadBuffer;
 use super::scan::scan;
 use super::segment::Segment;
 use super::txn_index::AbortedTransaction;
@@ -210,14 +211,14 @@ impl BatchRead<'_> {
         let left = self.segment.size_bytes().saturating_sub(position);
         let mut length = left.min(self.max_bytes as u64 + SEARCH_SLACK_BYTES);
         loop {
-            let mut buffer = vec![0; length as usize];
-            self.segment.read_at(&mut buffer, position)?;
-            let found = self.select(&buffer)?;
+            let mut buffer = ReadBuffer::new(length as usize);
+            self.segment.read_at(buffer.as_mut(), position)?;
+            let found = self.select(buffer.as_ref())?;
             if let Some(end_offset) = found.end_offset {
                 if position < self.segment.verified_from() {
-                    verify(&buffer[found.from..found.to])?;
+                    verify(&buffer.as_ref()[found.from..found.to])?;
                 }
-                return Ok(Some((Bytes::from(buffer).slice(found.from..found.to), end_offset)));
+                return Ok(Some((buffer.freeze().slice(found.from..found.to), end_offset)));
             }
             if length == left {
                 return Ok(None);

@@ -50,10 +50,8 @@ pub(crate) fn scan(
             return Ok(ScanEnd { position, fault: Some(BatchError::Truncated) });
         }
         let batch = &buffer[start..start + bytes];
-        if verify {
-            if let Err(fault) = BatchHeader::parse_checked(batch) {
-                return Ok(ScanEnd { position, fault: Some(fault) });
-            }
+        if verify && let Err(fault) = BatchHeader::parse_checked(batch) {
+            return Ok(ScanEnd { position, fault: Some(fault) });
         }
         if visit(&header, position, batch).is_break() {
             return Ok(ScanEnd { position, fault: None });

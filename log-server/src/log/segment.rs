@@ -102,6 +102,17 @@ impl Segment {
         Ok(Self::with_file(directory, base_offset, file, size_bytes))
     }
 
+    /// Opens a segment's file by its path, only to be read.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn open_to_read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size_bytes = file.metadata()?.len();
+        let directory = path.parent().unwrap_or(Path::new("."));
+        Ok(Self::with_file(directory, 0, file, size_bytes))
+    }
+
     fn with_file(directory: &Path, base_offset: i64, file: File, size_bytes: u64) -> Self {
         Segment {
             base_offset,

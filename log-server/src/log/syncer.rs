@@ -50,10 +50,10 @@ impl Syncer {
     /// Ends the thread after what has been requested.
     pub(crate) fn stop(&self) {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            if thread.join().is_err() {
-                tracing::error!("the sync thread panicked");
-            }
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the sync thread panicked");
         }
     }
 }

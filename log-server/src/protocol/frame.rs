@@ -18,13 +18,16 @@ pub(crate) enum FrameError {
 
 /// Takes the first whole frame, without its length prefix, from `buffer`; `None` while bytes are missing.
 ///
-/// The frame shares the buffer's memory. Room for the rest of a started frame is reserved at once, so that a
-/// large frame grows the buffer only one time; a length above `limit_bytes` reserves nothing.
+/// The frame shares the buffer's memory. While it is not whole there is room in the buffer to read on: at least
+/// [`MIN_ROOM_BYTES`], more as more of it has come.
 ///
 /// # Errors
 /// [`FrameError`] if the length is negative or above `limit_bytes`.
 pub(crate) fn take_frame(buffer: &mut BytesMut, limit_bytes: usize) -> Result<Option<Bytes>, FrameError> {
-    let Some(prefix) = buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    let Some(prefix) = buffer.first_chunk::<LENGTH_BYTES>() else {
+        make_room(buffer, MIN_ROOM_BYTES);
+        return Ok(None);
+    };
     let length = i32::from_be_bytes(*prefix);
     let length = usize::try_from(length).map_err(|_| FrameError::Negative(length))?;
     if length > limit_bytes {
@@ -32,16 +35,25 @@ pub(crate) fn take_frame(buffer: &mut BytesMut, limit_bytes: usize) -> Result<Op
     }
     let missing = (LENGTH_BYTES + length).saturating_sub(buffer.len());
     if missing > 0 {
-        // A sender may announce much and send nothing: memory follows the bytes that have come, doubling.
-        buffer.reserve(missing.min(buffer.len().max(MIN_RESERVE_BYTES)));
+        // A sender may announce much and send nothing: memory follows the bytes that have come.
+        make_room(buffer, missing.min(buffer.len().max(MIN_ROOM_BYTES)));
         return Ok(None);
     }
     buffer.advance(LENGTH_BYTES);
     Ok(Some(buffer.split_to(length).freeze()))
 }
 
-/// What is reserved at least when a frame is not yet whole.
-const MIN_RESERVE_BYTES: usize = 64 * 1024;
+/// What a connection reads at a time at least: room for usual requests in one go. Memory that is not written to
+/// costs nothing.
+const MIN_ROOM_BYTES: usize = 32 * 1024;
+
+/// Leaves the buffer as it is while a quarter of the room is there: a new piece of memory for each small request
+/// would cost more than a second read now and then.
+fn make_room(buffer: &mut BytesMut, bytes: usize) {
+    if buffer.capacity() - buffer.len() < bytes.min(MIN_ROOM_BYTES / 4) {
+        buffer.reserve(bytes);
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -62,6 +74,6 @@ mod tests {
         assert_eq!(take_frame(&mut buffer, 10), Err(FrameError::Negative(-1)));
         let mut buffer = BytesMut::from(&[0x7f, 0xff, 0xff, 0xff][..]);
         assert!(matches!(take_frame(&mut buffer, 10), Err(FrameError::TooLong { .. })));
-        assert!(buffer.capacity() < 1024);
+        assert!(buffer.capacity() < 2 * MIN_ROOM_BYTES);
     }
 }

@@ -1,10 +1,12 @@
 //! The wire format, as pure functions over bytes: no socket, no clock, no state.
 
+mod answer_frame;
 pub(crate) mod fields;
 mod frame;
 mod header;
 mod shape;
 
+pub(crate) use answer_frame::AnswerFrame;
 pub(crate) use frame::{FrameError, take_frame};
 pub(crate) use header::RequestHeader;
 #[cfg(test)]

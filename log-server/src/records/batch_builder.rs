@@ -46,6 +46,7 @@ impl BatchBuilder {
     }
 
     /// Compresses the records with `compression`.
+    #[cfg(test)]
     pub(crate) fn compressed(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
@@ -88,11 +89,6 @@ impl BatchBuilder {
         self.header.last_offset_delta += 1;
         self.header.record_count += 1;
         self.header.max_timestamp = self.header.max_timestamp.max(timestamp_ms);
-    }
-
-    /// How many records have been added.
-    pub(crate) fn len(&self) -> usize {
-        self.header.record_count as usize
     }
 
     /// The finished batch; base offset and leader epoch are for the log to fill in.

@@ -167,6 +167,7 @@ impl<'a> Record<'a> {
     }
 
     /// The record's headers, in order.
+    #[cfg(test)]
     pub(crate) fn headers(&self) -> HeaderIter<'a> {
         HeaderIter { left: self.header_count, rest: self.headers }
     }

@@ -172,11 +172,6 @@ impl TopicRegistry {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).by_name.values().cloned().collect()
     }
 
-    /// The defaults that the server was told to use.
-    pub(crate) fn server_defaults(&self) -> &Arc<BTreeMap<String, String>> {
-        &self.server_defaults
-    }
-
     /// Checks a creation without doing it; gives the number of partitions and the configuration.
     ///
     /// # Errors

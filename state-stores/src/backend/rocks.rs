@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use rocksdb::{
@@ -29,30 +30,24 @@ type Db = DBWithThreadMode<MultiThreaded>;
 ///
 /// All databases opened through one `RocksDb` share a block cache and a limit on memtables.
 pub struct RocksDb {
-    budget_bytes: usize,
+    budget_bytes: AtomicUsize,
+    /// Made when the first database is opened.
     shared: OnceLock<SharedOptions>,
 }
 
-static OF_PROCESS: LazyLock<RwLock<Arc<RocksDb>>> =
-    LazyLock::new(|| RwLock::new(Arc::new(RocksDb::with_budget(DEFAULT_BUDGET_BYTES))));
+static OF_PROCESS: LazyLock<Arc<RocksDb>> =
+    LazyLock::new(|| Arc::new(RocksDb::with_budget(DEFAULT_BUDGET_BYTES)));
 
 impl RocksDb {
     /// Databases that may together use about `bytes` of memory for block cache and memtables.
     pub fn with_budget(bytes: usize) -> Self {
-        RocksDb { budget_bytes: bytes, shared: OnceLock::new() }
+        RocksDb { budget_bytes: AtomicUsize::new(bytes), shared: OnceLock::new() }
     }
 
-    /// The databases of this process; stores use them unless another backend is named.
+    /// The databases of this process, with 128 MiB until the configuration says otherwise; stores use them unless
+    /// another backend is named.
     pub fn of_process() -> Arc<RocksDb> {
-        Arc::clone(&OF_PROCESS.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Sets the memory budget of this process' databases in bytes; those that are open keep the former one.
-    pub fn set_process_budget(bytes: usize) {
-        let mut process = OF_PROCESS.write().unwrap_or_else(PoisonError::into_inner);
-        if process.budget_bytes != bytes {
-            *process = Arc::new(RocksDb::with_budget(bytes));
-        }
+        Arc::clone(&OF_PROCESS)
     }
 
     /// How many bytes block cache and memtables use now.
@@ -60,11 +55,15 @@ impl RocksDb {
         self.shared.get().map_or(0, |shared| shared.cache.get_usage())
     }
 
+    fn shared(&self) -> &SharedOptions {
+        self.shared.get_or_init(|| SharedOptions::new(self.budget_bytes.load(Ordering::Relaxed)))
+    }
+
     fn open_database(&self, dir: &Path) -> Result<RocksDatabase, StoreError> {
         let storage =
             |source| StoreError::Storage { backend: BACKEND, path: dir.to_owned(), source: Box::new(source) };
         std::fs::create_dir_all(dir).map_err(storage)?;
-        let options = &self.shared.get_or_init(|| SharedOptions::new(self.budget_bytes)).options;
+        let options = &self.shared().options;
         let names = if dir.join("CURRENT").exists() {
             Db::list_cf(options, dir).map_err(|error| store_error(dir, error))?
         } else {
@@ -98,6 +97,13 @@ impl StateBackend for RocksDb {
 
     fn open(&self, dir: &Path) -> Result<Arc<dyn TaskDatabase>, StoreError> {
         Ok(Arc::new(self.open_database(dir)?))
+    }
+
+    fn set_memory_budget(&self, bytes: usize) {
+        self.budget_bytes.store(bytes, Ordering::Relaxed);
+        if let Some(shared) = self.shared.get() {
+            shared.set_budget(bytes);
+        }
     }
 }
 

@@ -23,19 +23,20 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 pub(crate) struct SharedOptions {
     pub(crate) options: Options,
     pub(crate) cache: Cache,
+    write_buffers: WriteBufferManager,
 }
 
 impl SharedOptions {
     pub(crate) fn new(budget_bytes: usize) -> Self {
         let cache = Cache::new_lru_cache(budget_bytes);
-        let manager = WriteBufferManager::new_write_buffer_manager_with_cache(
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             budget_bytes / WRITE_BUFFER_SHARE,
             false,
             cache.clone(),
         );
         let mut options = Options::default();
         options.create_if_missing(true);
-        options.set_write_buffer_manager(&manager);
+        options.set_write_buffer_manager(&write_buffers);
         options.set_write_buffer_size(WRITE_BUFFER_BYTES.min(budget_bytes / WRITE_BUFFER_SHARE));
         options.set_arena_block_size(ARENA_BLOCK_BYTES);
         options.set_memtable_whole_key_filtering(true);
@@ -49,7 +50,13 @@ impl SharedOptions {
         options.set_skip_stats_update_on_db_open(true);
         options.set_max_background_jobs(2);
         options.set_block_based_table_factory(&table_options(&cache));
-        SharedOptions { options, cache }
+        SharedOptions { options, cache, write_buffers }
+    }
+
+    /// Changes the budget of the databases that are open, and of those to come.
+    pub(crate) fn set_budget(&self, bytes: usize) {
+        self.cache.clone().set_capacity(bytes);
+        self.write_buffers.set_buffer_size(bytes / WRITE_BUFFER_SHARE);
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Instance {
     pub(super) shutdown: oneshot::Receiver<()>,
     pub(super) state: watch::Sender<StreamsState>,
     pub(super) status: StatusBoard,
+    /// The global stores' worker, where the topology has any: how to stop it, and its end.
+    pub(super) global: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// Which worker runs a task.
     pub(super) owners: BTreeMap<TaskId, usize>,
     /// How long missing topics are waited for.
@@ -209,6 +211,10 @@ impl Instance {
         self.membership.leave(false).await;
         for WorkerLink { commands, ended } in self.workers.drain(..) {
             drop(commands);
+            let _ = ended.await;
+        }
+        if let Some((stop, ended)) = self.global.take() {
+            let _ = stop.send(());
             let _ = ended.await;
         }
         while let Ok(report) = self.reports.try_recv() {

@@ -7,6 +7,7 @@
 
 mod commit;
 mod data_clients;
+mod global_worker;
 mod instance;
 mod open_task;
 mod planner;

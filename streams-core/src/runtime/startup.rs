@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::commit::Committer;
 use super::data_clients::{ClientKind, properties, wire};
+use super::global_worker::{GlobalSetup, GlobalWorker};
 use super::instance::{Instance, WorkerLink};
 use super::open_task::TaskOpener;
 use super::planner::{PlanFault, TopicPlanner};
@@ -27,9 +28,8 @@ use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
 use crate::processor::{PartitionCounts, ProcessingPolicy};
-use crate::state::ReadOnlyStores;
 use crate::task::{DeserializationPolicy, TaskConfig};
-use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError};
+use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError, Topology};
 
 /// Between two looks for topics that are missing at the start.
 const TOPIC_RETRY: Duration = Duration::from_millis(250);
@@ -57,6 +57,7 @@ impl Startup {
         let planner =
             TopicPlanner::new(Arc::clone(&self.application), wire.clone(), config, partition_counts.clone());
         let plan = wait_for_topics(&planner, config).await?;
+        bound_backends(self.application.topology(), config);
         let topics: Vec<Arc<str>> = plan
             .partitions
             .keys()
@@ -64,29 +65,22 @@ impl Startup {
             .cloned()
             .collect();
         let retentions = retentions(&wire, &topics).await;
-        let membership =
-            Membership::start(membership_config(config, &directory, &plan), wire.clone(), Arc::new(planner));
         let isolation = match config.guarantee {
             ProcessingGuarantee::AtLeastOnce => Isolation::ReadUncommitted,
             ProcessingGuarantee::ExactlyOnce => Isolation::ReadCommitted,
         };
+        let global = self.global_worker(&plan, &directory, &wire, isolation).await?;
+        let membership =
+            Membership::start(membership_config(config, &directory, &plan), wire.clone(), Arc::new(planner));
         let opener = Arc::new(TaskOpener {
             application: Arc::clone(&self.application),
             directory,
             membership: membership.handle.clone(),
             wire: wire.clone(),
-            restorer: Arc::new(Restorer {
-                properties: properties(config, ClientKind::Restore, "restore"),
-                group_id: config.application_id.clone(),
-                wire: wire.clone(),
-                isolation,
-                status: self.status.clone(),
-                patience: config.task_timeout,
-                consumer: OnceCell::new(),
-            }),
+            restorer: Arc::new(self.restorer(&wire, isolation)),
             partition_counts: partition_counts.clone(),
             retentions,
-            globals: ReadOnlyStores::default(),
+            globals: global.as_ref().map(GlobalWorker::stores).unwrap_or_default(),
             config: task_config(config, plan.tasks.len()),
             offset_reset: config.offset_reset,
             lock_patience: config.session_timeout,
@@ -100,7 +94,12 @@ impl Startup {
             let ended = self.tasks.spawn(Worker::new(parts).run(received));
             workers.push(WorkerLink { commands, ended });
         }
+        let global = global.map(|worker| {
+            let (stop, stopped) = oneshot::channel();
+            (stop, self.tasks.spawn(worker.run(stopped, reports.clone())))
+        });
         let instance = Instance {
+            global,
             membership: membership.handle,
             events: membership.events,
             workers,
@@ -160,6 +159,44 @@ impl Startup {
 }
 
 impl Startup {
+    fn restorer(&self, wire: &WireClient, isolation: Isolation) -> Restorer {
+        Restorer {
+            properties: properties(&self.config, ClientKind::Restore, "restore"),
+            group_id: self.config.application_id.clone(),
+            wire: wire.clone(),
+            isolation,
+            status: self.status.clone(),
+            patience: self.config.task_timeout,
+            consumer: OnceCell::new(),
+        }
+    }
+
+    /// Reads the global stores' topics, where the topology has such stores: no task may miss what they hold.
+    async fn global_worker(
+        &self,
+        plan: &TopicPlan,
+        directory: &StateDirectory,
+        wire: &WireClient,
+        isolation: Isolation,
+    ) -> Result<Option<GlobalWorker>, Error> {
+        if self.application.topology().globals().is_empty() {
+            return Ok(None);
+        }
+        let config = &self.config;
+        let setup = GlobalSetup {
+            application: Arc::clone(&self.application),
+            inputs: plan.global.clone(),
+            dir: directory.global_path(),
+            config: task_config(config, plan.tasks.len() + 1),
+            properties: properties(config, ClientKind::Restore, "global"),
+            wire: wire.clone(),
+            isolation,
+            commit_interval: config.effective_commit_interval(),
+            patience: config.task_timeout,
+        };
+        GlobalWorker::open(setup).await.map(Some)
+    }
+
     /// A worker's producer; with exactly-once its id is the same after a restart, so that what its former self left
     /// open is given up at once.
     async fn producer(
@@ -261,6 +298,15 @@ fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
             ErrorPolicy::Continue => ProcessingPolicy::Continue,
         },
         ..TaskConfig::default()
+    }
+}
+
+/// Half the memory budget is for the databases: block cache and memtables.
+fn bound_backends(topology: &Topology, config: &StreamsConfig) {
+    let bytes = usize::try_from(config.memory_budget / 2).unwrap_or(usize::MAX);
+    let stores = topology.stores().iter().map(|store| &store.builder);
+    for builder in stores.chain(topology.globals().iter().map(|global| &global.builder)) {
+        builder.backend().set_memory_budget(bytes);
     }
 }
 

@@ -60,6 +60,11 @@ impl StateDirectory {
         self.process_id
     }
 
+    /// Where this process keeps its copies of the global stores.
+    pub(crate) fn global_path(&self) -> PathBuf {
+        self.root.join(format!("global-{}", self.process_id))
+    }
+
     /// Locks the directory of a task; `None` while another process, or another task of this one, has it.
     pub(crate) fn lock_task(&self, task: TaskId) -> Result<Option<TaskDirectory>, Error> {
         let path = self.task_path(task);

@@ -22,6 +22,10 @@ pub trait StateBackend: Send + Sync + Debug {
     /// Whether what was written is there after a restart.
     fn persistent(&self) -> bool;
 
+    /// Bounds the memory that all its databases use together (block cache, memtables) to about so many bytes. Does
+    /// nothing where there is nothing to bound.
+    fn set_memory_budget(&self, _bytes: usize) {}
+
     /// Opens, or makes, the database of a task in the directory `dir`, which exists and is locked by the caller.
     ///
     /// # Errors

@@ -102,16 +102,10 @@ async fn metadata() {
     })
     .await;
     let all = |version| MetadataRequest::default().with_topics((version == 0).then(Vec::new));
-    each_version(&broker, 0..=12, all, |response, _| {
-        // Besides those of the coordinators.
-        assert_eq!(
-            response
-                .topics
-                .iter()
-                .filter(|topic| !topic.name.as_ref().is_some_and(|n| n.starts_with("__")))
-                .count(),
-            1
-        );
+    each_version(&broker, 0..=12, all, |response, version| {
+        let internal = response.topics.iter().filter(|topic| topic.is_internal).count();
+        assert_eq!(response.topics.len(), 3);
+        assert_eq!(internal, if version >= 1 { 2 } else { 0 });
     })
     .await;
     let by_id = |_| {
@@ -520,14 +514,33 @@ async fn producers_cluster_and_directories() {
     .await;
     let dirs = |_| DescribeLogDirsRequest::default().with_topics(None);
     each_version(&broker, 1..=4, dirs, |response, _| {
-        let topics = &response.results[0].topics;
-        assert_eq!(topics.iter().filter(|topic| !topic.name.starts_with("__")).count(), 1);
+        assert!(response.results[0].topics.iter().any(|topic| topic.name.as_str() == "topic"));
     })
     .await;
-    let pages = |_| DescribeTopicPartitionsRequest::default().with_response_partition_limit(10);
-    each_version(&broker, 0..=0, pages, |response, _| {
-        assert_eq!(response.topics[0].partitions.len(), 1);
-        assert!(response.next_cursor.is_none());
-    })
-    .await;
+    let page = describe_topic_partitions_response::Cursor::default();
+    let mut next = Some(page.with_topic_name(name("")).with_partition_index(0));
+    let mut pages = 0;
+    while let Some(cursor) = next {
+        let cursor = describe_topic_partitions_request::Cursor::default()
+            .with_topic_name(cursor.topic_name)
+            .with_partition_index(cursor.partition_index);
+        let request = DescribeTopicPartitionsRequest::default()
+            .with_response_partition_limit(1)
+            .with_cursor(Some(cursor));
+        let found = std::cell::Cell::new(None);
+        each_version(
+            &broker,
+            0..=0,
+            |_| request.clone(),
+            |response, _| {
+                assert_eq!(response.topics[0].partitions.len(), 1);
+                found.set(response.next_cursor);
+            },
+        )
+        .await;
+        next = found.take();
+        pages += 1;
+    }
+    let partitions: usize = broker.topics().all().iter().map(|topic| topic.partitions().len()).sum();
+    assert_eq!(pages, partitions);
 }

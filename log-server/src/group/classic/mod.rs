@@ -241,10 +241,10 @@ impl ClassicGroup {
     fn remove_member(&mut self, id: &str, answer: ResponseError, out: &mut Effects) -> Option<Member> {
         let mut member = self.members.remove(id)?;
         self.unsynced.remove(id);
-        if let Some(instance) = &member.instance_id {
-            if self.statics.get(instance).is_some_and(|holder| holder == id) {
-                self.statics.remove(instance);
-            }
+        if let Some(instance) = &member.instance_id
+            && self.statics.get(instance).is_some_and(|holder| holder == id)
+        {
+            self.statics.remove(instance);
         }
         if self.leader.as_deref() == Some(id) {
             self.leader = None;

@@ -60,13 +60,13 @@ impl ClassicGroup {
 
     /// The join phase's time is up: it ends, unless the first members still arrive.
     pub(super) fn on_join_deadline(&mut self, now: Moment, out: &mut Effects) {
-        if let Some(Gathering { remaining, grew: true }) = self.gathering {
-            if !remaining.is_zero() {
-                let delay = self.config.initial_rebalance_delay.min(remaining);
-                self.gathering = Some(Gathering { remaining: remaining - delay, grew: false });
-                self.join_deadline = Some(now.after(delay));
-                return;
-            }
+        if let Some(Gathering { remaining, grew: true }) = self.gathering
+            && !remaining.is_zero()
+        {
+            let delay = self.config.initial_rebalance_delay.min(remaining);
+            self.gathering = Some(Gathering { remaining: remaining - delay, grew: false });
+            self.join_deadline = Some(now.after(delay));
+            return;
         }
         self.complete_join(now, out);
     }

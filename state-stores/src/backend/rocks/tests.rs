@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -29,6 +30,27 @@ fn what_was_written_is_there_after_a_restart() {
     assert_eq!(value(&database, database.keyspace("one").unwrap(), b"k"), Some(b"1".to_vec()));
     assert_eq!(value(&database, database.keyspace("two").unwrap(), b"k"), Some(b"2".to_vec()));
     assert!(backend.memory_bytes() > 0, "memtables are charged to the shared cache");
+}
+
+#[test]
+fn a_budget_that_is_lowered_late_is_kept() {
+    const BUDGET: usize = 6 << 20;
+    let folder = TempDir::new().unwrap();
+    let backend = RocksDb::with_budget(64 << 20);
+    let database = backend.open(folder.path()).unwrap();
+    let keyspace = database.keyspace("s").unwrap();
+    backend.set_memory_budget(BUDGET);
+    for number in 0..40_000u32 {
+        let key = number.wrapping_mul(2_654_435_761).to_be_bytes();
+        write(&database, keyspace, &[(&key, &[7; 1_000])]);
+    }
+    // Memtables stay until they are on disk; their flush was due long before the last of these 40 MB.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while backend.memory_bytes() > BUDGET {
+        assert!(Instant::now() < deadline, "{} bytes", backend.memory_bytes());
+        std::thread::yield_now();
+    }
+    assert_eq!(value(&database, keyspace, &0u32.to_be_bytes()), Some(vec![7; 1_000]));
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! kill -9 under load: every acknowledged record is there after the restart, in order, once.
 
-mod client;
-
 use std::sync::mpsc::channel;
 
-use client::{Client, ServerProcess, batch, create_topic, produce_request, read_all};
+use crate::client::{Client, ServerProcess, batch, create_topic, produce_request, read_all};
 use kafka_protocol::messages::InitProducerIdRequest;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

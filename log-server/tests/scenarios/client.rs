@@ -18,14 +18,14 @@ use kafka_protocol::records::{
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server process; killed when dropped.
-pub struct ServerProcess {
+pub(crate) struct ServerProcess {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl ServerProcess {
     /// Starts the program on a free port and waits for its line.
-    pub fn start(data_dir: &Path, options: &[&str]) -> Self {
+    pub(crate) fn start(data_dir: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_log-server"))
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
@@ -43,13 +43,13 @@ impl ServerProcess {
     }
 
     /// As kill -9.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("the server is killed");
         self.child.wait().expect("the server ends");
     }
 
     /// As kill: waits for the clean end.
-    pub fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
         assert!(self.child.wait().expect("the server ends").success());
@@ -64,13 +64,13 @@ impl Drop for ServerProcess {
 }
 
 /// One connection, one request at a time.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     correlation_id: i32,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
@@ -78,12 +78,12 @@ impl Client {
     }
 
     /// Sends a request and waits for its answer.
-    pub fn call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
+    pub(crate) fn call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response> {
         self.send(request, version)?;
         self.receive::<R>(version)
     }
 
-    pub fn send<R: Request>(&mut self, request: &R, version: i16) -> io::Result<()> {
+    pub(crate) fn send<R: Request>(&mut self, request: &R, version: i16) -> io::Result<()> {
         self.correlation_id += 1;
         let mut frame = BytesMut::new();
         frame.put_i32(0);
@@ -100,24 +100,34 @@ impl Client {
         self.stream.write_all(&frame)
     }
 
-    pub fn receive<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> io::Result<R::Response> {
+        self.receive_as::<R>(version, self.correlation_id)
+    }
+
+    /// The correlation id that the next request will have.
+    pub(crate) fn next_correlation_id(&self) -> i32 {
+        self.correlation_id + 1
+    }
+
+    /// Waits for the answer to an earlier request.
+    pub(crate) fn receive_as<R: Request>(&mut self, version: i16, id: i32) -> io::Result<R::Response> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let mut frame = vec![0; i32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut frame)?;
         let mut frame = Bytes::from(frame);
         let header = ResponseHeader::decode(&mut frame, R::Response::header_version(version));
-        assert_eq!(header.map_err(io::Error::other)?.correlation_id, self.correlation_id);
+        assert_eq!(header.map_err(io::Error::other)?.correlation_id, id);
         R::Response::decode(&mut frame, version).map_err(io::Error::other)
     }
 }
 
-pub fn topic_name(name: &str) -> TopicName {
+pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
 /// A batch of records with these values, by an idempotent producer if one is given (id, first sequence number).
-pub fn batch(values: impl IntoIterator<Item = u64>, producer: Option<(i64, i32)>) -> Bytes {
+pub(crate) fn batch(values: impl IntoIterator<Item = u64>, producer: Option<(i64, i32)>) -> Bytes {
     let (producer_id, sequence) = producer.unwrap_or((-1, NO_SEQUENCE));
     let records: Vec<Record> = values
         .into_iter()
@@ -131,7 +141,8 @@ pub fn batch(values: impl IntoIterator<Item = u64>, producer: Option<(i64, i32)>
             producer_epoch: if producer.is_some() { 0 } else { -1 },
             timestamp_type: TimestampType::Creation,
             offset: at as i64,
-            sequence: if producer.is_some() { sequence + at as i32 } else { NO_SEQUENCE },
+            // The encoder puts records into one batch as long as their sequences rise with their offsets.
+            sequence: sequence + at as i32,
             timestamp: 1_000,
             key: None,
             value: Some(Bytes::copy_from_slice(&value.to_be_bytes())),
@@ -144,7 +155,7 @@ pub fn batch(values: impl IntoIterator<Item = u64>, producer: Option<(i64, i32)>
     bytes.freeze()
 }
 
-pub fn produce_request(topic: &str, records: Bytes) -> ProduceRequest {
+pub(crate) fn produce_request(topic: &str, records: Bytes) -> ProduceRequest {
     let partition = produce_request::PartitionProduceData::default().with_records(Some(records));
     ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![
         produce_request::TopicProduceData::default()
@@ -154,7 +165,7 @@ pub fn produce_request(topic: &str, records: Bytes) -> ProduceRequest {
 }
 
 /// Offsets and values of all records of partition 0.
-pub fn read_all(client: &mut Client, topic: &str) -> Vec<(i64, u64)> {
+pub(crate) fn read_all(client: &mut Client, topic: &str) -> Vec<(i64, u64)> {
     let mut all = Vec::new();
     loop {
         let next = all.last().map_or(0, |(offset, _)| offset + 1);
@@ -187,7 +198,7 @@ pub fn read_all(client: &mut Client, topic: &str) -> Vec<(i64, u64)> {
 }
 
 /// Creates the topic by asking for its metadata.
-pub fn create_topic(client: &mut Client, topic: &str) {
+pub(crate) fn create_topic(client: &mut Client, topic: &str) {
     let wanted = metadata_request::MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
     let request =
         MetadataRequest::default().with_topics(Some(vec![wanted])).with_allow_auto_topic_creation(true);

@@ -1,0 +1,39 @@
+//! A global store is whole before the first record is processed, and follows its topic.
+
+use integration_tests::{TestBroker, Topics, global_lookup};
+use streams_dsl::KafkaStreams;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_find_what_the_global_topic_held_before_and_what_comes_later() {
+    let broker = TestBroker::start().await;
+    let topics = Topics::new(broker.bootstrap(), "global");
+    for (topic, partitions) in [("codes", 2), ("names", 3), ("out", 1)] {
+        topics.create(topic, partitions).await;
+    }
+    let state = tempfile::tempdir().unwrap();
+    topics.send("names", (0..3_000).map(|number| format!("c{number} name-{number}"))).await;
+    topics.send("codes", (0..3_000).map(|number| format!("c{number}"))).await;
+    for (round, late) in [(1, "late"), (2, "later")] {
+        let topology = global_lookup(&topics.name("codes"), &topics.name("names"), &topics.name("out"));
+        let config = broker.config(&topics.name("app"), state.path());
+        let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
+        topics.send("names", [format!("{late} found")]).await;
+        let found = |out: &integration_tests::Counts| {
+            out.get(late).is_some_and(|names| names.last().is_some_and(|name| name == b"found"))
+        };
+        // Asked for until the store has followed its topic.
+        loop {
+            topics.send("codes", [late.to_owned()]).await;
+            topics.read_until("out", |out| out.contains_key(late)).await;
+            if found(&topics.read("out").await) {
+                break;
+            }
+        }
+        let out = topics.read("out").await;
+        for number in 0..3_000 {
+            let names = &out[&format!("c{number}")];
+            assert_eq!(names, &[format!("name-{number}").into_bytes()], "round {round}: c{number}");
+        }
+        streams.shutdown().await.unwrap();
+    }
+}

@@ -1,0 +1,7 @@
+//! Scenarios over real connections, one file each.
+
+mod client;
+mod disk_full;
+mod inspect;
+mod kill_under_load;
+mod pipelining;
