@@ -20,7 +20,7 @@ use crate::topology::{ApplicationTopology, Topology};
 /// # async fn run(topology: streams_core::topology::Topology) -> Result<(), streams_core::Error> {
 /// let config = StreamsConfig::new("rides", "127.0.0.1:9092");
 /// let streams = KafkaStreams::new(topology, config)?.start().await?;
-/// streams.run_until(async { drop(tokio::signal::ctrl_c().await) }).await
+/// streams.run_until(tokio::signal::ctrl_c()).await
 /// # }
 /// ```
 #[derive(Debug)]
@@ -124,9 +124,9 @@ impl RunningStreams {
     ///
     /// # Errors
     /// Why the application failed, else those of [`RunningStreams::shutdown`].
-    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    pub async fn run_until(mut self, stop: impl Future) -> Result<(), Error> {
         tokio::select! {
-            () = stop => self.shutdown().await,
+            _ = stop => self.shutdown().await,
             ended = &mut self.ended => ended.map_err(runtime_error)?,
         }
     }

@@ -7,12 +7,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::standby::Standbys;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
 use super::worker::{WorkerCommand, WorkerReport};
 use crate::error::Error;
 use crate::membership::{
-    AssignedTask, AssignmentFault, CurrentTasks, FaultKind, MembershipEvent, MembershipHandle, TaskAssignment,
+    AssignedTask, AssignmentFault, FaultKind, MembershipEvent, MembershipHandle, TaskAssignment,
 };
 use crate::topology::TaskId;
 
@@ -34,6 +35,8 @@ pub(super) struct Instance {
     pub(super) status: StatusBoard,
     /// The global stores' worker, where the topology has any: how to stop it, and its end.
     pub(super) global: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Copies of other instances' tasks.
+    pub(super) standbys: Standbys,
     /// Which worker runs a task.
     pub(super) owners: BTreeMap<TaskId, usize>,
     /// How long missing topics are waited for.
@@ -95,7 +98,7 @@ impl Instance {
                 tracing::info!(reason, "rebalance");
                 self.set_state(StreamsState::Rebalancing);
                 self.on_each_worker(WorkerCommand::CommitAndHold).await;
-                ready.resume(CurrentTasks::default());
+                ready.resume(self.standbys.current());
             }
             MembershipEvent::Revoke { tasks, closed } => {
                 tracing::info!(?tasks, "tasks move away");
@@ -134,6 +137,7 @@ impl Instance {
         if !gone.is_empty() {
             self.close(&gone, true).await;
         }
+        self.standbys.keep(&assignment.standby, &assignment.warm_up).await;
         let mut share: Vec<Vec<AssignedTask>> = self.workers.iter().map(|_| Vec::new()).collect();
         for task in assignment.active {
             if !self.owners.contains_key(&task.id) {
@@ -152,6 +156,7 @@ impl Instance {
             }
             let _ = worker.commands.send(WorkerCommand::ResumeCommits);
         }
+        self.standbys.begin(assignment.standby, assignment.warm_up);
         self.show_progress();
     }
 
@@ -208,6 +213,7 @@ impl Instance {
     async fn end(&mut self) -> Result<(), Error> {
         let tasks: Vec<TaskId> = self.owners.keys().copied().collect();
         self.close(&tasks, true).await;
+        self.standbys.keep(&[], &[]).await;
         self.membership.leave(false).await;
         for WorkerLink { commands, ended } in self.workers.drain(..) {
             drop(commands);

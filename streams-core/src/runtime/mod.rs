@@ -15,6 +15,7 @@ mod purge;
 mod record_collector;
 mod restore;
 mod retention_check;
+mod standby;
 mod startup;
 mod state_directory;
 mod status_board;

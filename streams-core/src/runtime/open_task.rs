@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::restore::Restorer;
 use super::retention_check::{RetentionCheck, Retentions};
 use super::state_directory::{StateDirectory, TaskDirectory};
+use super::status_board::StatusBoard;
 use super::task_runner::{task_error, wall_clock};
 use crate::client::wire::{CommittedOffset as Fetched, Isolation, OffsetSpec, WireClient};
 use crate::client::{FetchFrom, FetchedMessage};
@@ -38,6 +39,7 @@ pub(super) struct TaskOpener {
     pub(super) globals: ReadOnlyStores,
     pub(super) config: TaskConfig,
     pub(super) offset_reset: ResetPolicy,
+    pub(super) status: StatusBoard,
     /// How long another process may hold a task's directory.
     pub(super) lock_patience: Duration,
 }
@@ -83,7 +85,7 @@ impl TaskOpener {
 
     /// Opens the stores and restores them; state that does not fit its changelog is deleted, once, and restored from
     /// the changelog's start.
-    async fn open_restored(
+    pub(super) async fn open_restored(
         &self,
         assigned: &AssignedTask,
         directory: &TaskDirectory,
@@ -122,7 +124,7 @@ impl TaskOpener {
         }
     }
 
-    async fn lock(&self, task: TaskId) -> Result<TaskDirectory, Error> {
+    pub(super) async fn lock(&self, task: TaskId) -> Result<TaskDirectory, Error> {
         let begun = Instant::now();
         loop {
             if let Some(directory) = self.directory.lock_task(task)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kafka_protocol::ResponseError;
 
-use crate::client::wire::{NewTopic, WireClient};
+use crate::client::wire::{Isolation, NewTopic, OffsetSpec, WireClient};
 use crate::config::StreamsConfig;
 use crate::error::Error;
 use crate::membership::{FaultKind, GroupPlan, GroupPlanner, MemberSummary, PlanError, PlannedTask};
@@ -145,15 +145,27 @@ impl TopicPlanner {
         names
     }
 
-    /// Tasks with state move like others: what the new owner lacks of it is restored there, from the changelog.
-    fn planned_tasks(&self, plan: &TopicPlan) -> Vec<PlannedTask> {
-        let task = |(id, partitions): (&TaskId, &Vec<TopicPartition>)| PlannedTask {
-            id: *id,
-            partitions: partitions.clone(),
-            stateful: !changelogs(&self.application, *id).is_empty(),
-            end_offset_sum: None,
+    /// The tasks, and how long their changelogs are: who has how much of that decides who gets a task.
+    async fn planned_tasks(&self, plan: &TopicPlan) -> Result<Vec<PlannedTask>, Error> {
+        let by_task: BTreeMap<TaskId, Vec<TopicPartition>> =
+            plan.tasks.keys().map(|task| (*task, changelogs(&self.application, *task))).collect();
+        let all: Vec<TopicPartition> = by_task.values().flatten().cloned().collect();
+        let ends = if all.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.wire.list_offsets(&all, OffsetSpec::Latest, Isolation::ReadUncommitted).await?
         };
-        plan.tasks.iter().map(task).collect()
+        let task = |(id, partitions): (&TaskId, &Vec<TopicPartition>)| {
+            let changelogs = &by_task[id];
+            let sum = || changelogs.iter().filter_map(|it| ends.get(it)).map(|end| end.offset.max(0)).sum();
+            PlannedTask {
+                id: *id,
+                partitions: partitions.clone(),
+                stateful: !changelogs.is_empty(),
+                end_offset_sum: (!changelogs.is_empty()).then(sum),
+            }
+        };
+        Ok(plan.tasks.iter().map(task).collect())
     }
 }
 
@@ -162,7 +174,8 @@ impl GroupPlanner for TopicPlanner {
     async fn plan(&self, _members: &[MemberSummary]) -> Result<GroupPlan, PlanError> {
         let plan = self.look().await.map_err(plan_error)?;
         self.create_internal_topics(&plan).await.map_err(|fault| plan_error(PlanFault::Other(fault)))?;
-        Ok(GroupPlan { tasks: self.planned_tasks(&plan) })
+        let tasks = self.planned_tasks(&plan).await.map_err(|fault| plan_error(PlanFault::Other(fault)))?;
+        Ok(GroupPlan { tasks })
     }
 }
 

@@ -17,6 +17,7 @@ use super::planner::{PlanFault, TopicPlanner};
 use super::purge::RepartitionPurge;
 use super::restore::Restorer;
 use super::retention_check::retentions;
+use super::standby::Standbys;
 use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
@@ -83,6 +84,7 @@ impl Startup {
             globals: global.as_ref().map(GlobalWorker::stores).unwrap_or_default(),
             config: task_config(config, plan.tasks.len()),
             offset_reset: config.offset_reset,
+            status: self.status.clone(),
             lock_patience: config.session_timeout,
         });
         let (reports, from_workers) = mpsc::unbounded_channel();
@@ -100,6 +102,7 @@ impl Startup {
         });
         let instance = Instance {
             global,
+            standbys: Standbys::new(Arc::clone(&opener), self.tasks.clone()),
             membership: membership.handle,
             events: membership.events,
             workers,

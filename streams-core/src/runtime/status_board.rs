@@ -35,6 +35,18 @@ impl StatusBoard {
         }
     }
 
+    pub(super) fn note_standby(&self, task: TaskId, offset_sum: i64) {
+        self.lock().standbys.insert(task, offset_sum);
+    }
+
+    pub(super) fn forget_standby(&self, task: TaskId) {
+        self.lock().standbys.remove(&task);
+    }
+
+    pub(super) fn standbys(&self) -> BTreeMap<TaskId, i64> {
+        self.lock().standbys.clone()
+    }
+
     pub(super) fn restoring(&self) -> BTreeMap<TaskId, u64> {
         let status = self.lock();
         let restoring = status.tasks.iter().filter(|(_, task)| !task.running);

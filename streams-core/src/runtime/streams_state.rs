@@ -49,6 +49,9 @@ pub struct StreamsStatus {
     pub member_id: String,
     /// The tasks of this instance.
     pub tasks: BTreeMap<TaskId, TaskStatus>,
+    /// Tasks of other instances whose state is copied here, and the sum of the changelog offsets that the copy has
+    /// reached.
+    pub standbys: BTreeMap<TaskId, i64>,
 }
 
 /// What a task does at a moment.
