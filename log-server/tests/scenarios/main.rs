@@ -5,3 +5,4 @@ mod disk_full;
 mod inspect;
 mod kill_under_load;
 mod pipelining;
+mod transactions_under_kill;
