@@ -75,6 +75,8 @@ pub(super) struct TaskRunner {
     finished: bool,
     status: StatusBoard,
     status_at: Instant,
+    // Records processed and dropped that the metrics know of.
+    counted: (u64, u64),
     reports: mpsc::UnboundedSender<TaskReport>,
     // Behind the task: its databases close before the directory is unlocked.
     _directory: TaskDirectory,
@@ -112,6 +114,7 @@ impl TaskRunner {
             finished: false,
             status,
             status_at: Instant::now(),
+            counted: (0, 0),
             reports,
             _directory: directory,
         }
@@ -349,12 +352,24 @@ impl TaskRunner {
         }
     }
 
+    /// Adds what is new to the metrics of the task.
+    fn count(&mut self, processed: u64, dropped: u64) {
+        let task = || self.id.to_string();
+        let (counted, counted_dropped) = self.counted;
+        metrics::counter!("kafka_streams_processed_records_total", "task" => task())
+            .increment(processed - counted);
+        metrics::counter!("kafka_streams_dropped_records_total", "task" => task())
+            .increment(dropped - counted_dropped);
+        self.counted = (processed, dropped);
+    }
+
     fn note_status(&mut self, idle: bool) {
         if !idle && self.status_at.elapsed() < STATUS_INTERVAL {
             return;
         }
         self.status_at = Instant::now();
         let counters = self.task.counters();
+        self.count(counters.processed, counters.dropped);
         self.status.update(self.id, |status| {
             status.processed_records = counters.processed;
             status.dropped_records = counters.dropped;
