@@ -94,10 +94,10 @@ impl Story {
     fn check(&mut self, client: &mut Client, round: u32) {
         let seen = TOPICS.map(|topic| read_committed(client, topic));
         assert_eq!(seen[0], seen[1], "round {round}: both topics tell the same");
-        if let Some(number) = self.in_doubt.take() {
-            if seen[0].last() == Some(&number) {
-                self.committed.push(number);
-            }
+        if let Some(number) = self.in_doubt.take()
+            && seen[0].last() == Some(&number)
+        {
+            self.committed.push(number);
         }
         assert_eq!(seen[0], self.committed, "round {round}");
         let expected = self.committed.last().map_or(-1, |number| *number as i64 + 1);
