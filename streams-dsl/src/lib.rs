@@ -10,7 +10,6 @@
 extern crate self as streams_dsl;
 
 mod change;
-mod config;
 mod grouped;
 mod kstream;
 mod ktable;
@@ -18,18 +17,19 @@ mod options;
 mod plan;
 pub mod prelude;
 mod streams_builder;
+mod topology_config;
 mod windows;
 
 pub use change::Change;
-pub use config::TopologyConfig;
 pub use grouped::{KGroupedStream, TimeWindowedKStream, WindowedBy};
 pub use kstream::{
     BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, JoinKind, JoinSide, Joiner, KStream,
     Sink,
 };
-pub use ktable::{KTable, TableWith};
+pub use ktable::{KGroupedTable, KTable, TableWith};
 pub use options::{Branched, Consumed, Grouped, Joined, Materialized, Produced, Repartitioned};
 pub use streams_builder::StreamsBuilder;
+pub use topology_config::TopologyConfig;
 pub use windows::{SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};
 
 #[doc(inline)]

@@ -5,8 +5,8 @@ pub use std::time::Duration;
 pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
 pub use crate::{
     Branched, BranchedKStream, Change, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped,
-    Joined, KGroupedStream, KStream, KTable, Materialized, Produced, Repartitioned, Sink, StreamsBuilder,
-    TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+    Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, Sink,
+    StreamsBuilder, TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
 };
 pub use state_stores::{
     SessionWindowed, Stores, TimeWindowed, TimestampedKeyValueStore, TimestampedWindowStore,

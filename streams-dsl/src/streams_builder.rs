@@ -10,11 +10,11 @@ use streams_core::serdes::{DefaultSerde, Nullable};
 use streams_core::state::StoreBuilder;
 use streams_core::topology::{SourceSpec, Topics, Topology, TopologyError};
 
-use crate::config::TopologyConfig;
 use crate::kstream::KStream;
 use crate::ktable::{KTable, SourceTable, TableStore};
 use crate::options::{Consumed, Materialized, SharedSerde};
 use crate::plan::{Name, NodeTag, Place, Plan, PlanNode, PlanRef};
+use crate::topology_config::TopologyConfig;
 
 pub(crate) const SOURCE: &str = "KSTREAM-SOURCE-";
 

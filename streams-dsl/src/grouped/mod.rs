@@ -4,6 +4,7 @@ mod aggregate;
 mod aggregation;
 mod count;
 mod reduce;
+mod table_aggregation;
 mod time_windowed;
 mod window_aggregation;
 mod window_store;

@@ -1,7 +1,10 @@
 //! Tables: the latest value per key, one file per operator.
 
+mod change_serde;
 mod derived;
 mod filter;
+mod group;
+mod join;
 mod map_values;
 mod output;
 mod source;
@@ -12,6 +15,7 @@ mod view;
 use std::fmt;
 use std::rc::Rc;
 
+pub use group::KGroupedTable;
 pub(crate) use source::SourceTable;
 pub(crate) use store::{OpenStore, TableStore, change_record};
 pub(crate) use view::{Getter, Lookup, TableLogic, View};

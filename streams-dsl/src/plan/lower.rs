@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use streams_core::processor::RecordType;
 use streams_core::state::StoreBuilder;
-use streams_core::topology::{
-    ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError, TopologyFault,
-};
+use streams_core::topology::{ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError};
 
 use super::Plan;
 use super::node::{NodeId, NodeTag, RepartitionNodes};
-use crate::config::TopologyConfig;
+use crate::topology_config::TopologyConfig;
 
 /// The topology in the making, as one plan node sees it while it adds itself.
 #[derive(Debug)]
@@ -27,11 +25,6 @@ pub(crate) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// The node's own name.
-    pub(crate) fn name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
     /// The names of the nodes that forward to it.
     pub(crate) fn parents(&self) -> &[Arc<str>] {
         &self.parents
@@ -72,11 +65,6 @@ impl Lowering<'_> {
         self.builder.add_store(store, std::slice::from_ref(&self.name));
     }
 
-    /// Connects the node with a store that another one brings.
-    pub(crate) fn connect(&mut self, store: &Arc<str>) {
-        self.builder.connect(&self.name, Arc::clone(store));
-    }
-
     /// Demands equally many partitions of the topics behind these sources; one alone demands nothing.
     pub(crate) fn copartition(&mut self, sources: &[NodeId]) {
         let mut names: Vec<_> = sources.iter().map(|&source| self.output_of(source)).collect();
@@ -85,11 +73,6 @@ impl Lowering<'_> {
         if names.len() > 1 {
             self.builder.copartition(&names);
         }
-    }
-
-    /// Notes a fault, to be listed with the others.
-    pub(crate) fn fault(&mut self, message: impl Into<String>) {
-        self.builder.fault(TopologyFault::Other(message.into()));
     }
 }
 
@@ -110,7 +93,7 @@ impl Plan {
         let keep_null_keys = self.nodes_before_relaxed_joins();
         let mut sources: Vec<(&str, RecordType, Arc<str>)> = Vec::new();
         // One stream or grouping that is repartitioned twice under one name is repartitioned once.
-        let mut repartitions: Vec<(Arc<str>, Option<Arc<str>>)> = Vec::new();
+        let mut repartitions: Vec<(Arc<str>, Option<Arc<str>>, Arc<str>)> = Vec::new();
         for (node, keep_null_keys) in self.nodes.iter().zip(keep_null_keys) {
             let name = node.name.resolve(&self.names);
             let mut repartition = None;
@@ -127,11 +110,13 @@ impl Plan {
                 NodeTag::Repartition(names) => {
                     let nodes = names.resolve(&self.names);
                     let from = node.parents.first().map(|parent| Arc::clone(&outputs[parent.0 as usize]));
-                    if repartitions.contains(&(Arc::clone(&nodes.topic), from.clone())) {
-                        outputs.push(nodes.source);
+                    let same =
+                        |(topic, parent, _): &&(Arc<str>, _, _)| *topic == nodes.topic && *parent == from;
+                    if let Some((_, _, first)) = repartitions.iter().find(same) {
+                        outputs.push(Arc::clone(first));
                         continue;
                     }
-                    repartitions.push((Arc::clone(&nodes.topic), from));
+                    repartitions.push((Arc::clone(&nodes.topic), from, Arc::clone(&nodes.source)));
                     let source = Arc::clone(&nodes.source);
                     repartition = Some(nodes);
                     source

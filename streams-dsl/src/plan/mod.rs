@@ -66,6 +66,11 @@ impl Plan {
         self.nodes[node.0 as usize].name.resolve(&self.names)
     }
 
+    /// Whether the user has named an operator.
+    pub(crate) fn is_named(&self, operator: OperatorId) -> bool {
+        self.names.is_named(operator)
+    }
+
     /// The names given so far.
     pub(crate) fn names(&self) -> &Names {
         &self.names

@@ -43,11 +43,6 @@ impl Name {
             None => Arc::clone(&self.generated),
         }
     }
-
-    /// Whether the user has named the operator.
-    pub(crate) fn is_given(&self, names: &Names) -> bool {
-        names.given(self.operator).is_some()
-    }
 }
 
 /// Which operators have been named, and how.
@@ -76,6 +71,10 @@ impl Names {
                 Ok(())
             }
         }
+    }
+
+    pub(super) fn is_named(&self, operator: OperatorId) -> bool {
+        self.given(operator).is_some()
     }
 
     fn given(&self, operator: OperatorId) -> Option<&str> {

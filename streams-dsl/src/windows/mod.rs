@@ -15,6 +15,11 @@ use state_stores::Window;
 use streams_core::time::Timestamp;
 
 /// Windows of fixed spans: tumbling, hopping, unlimited, or your own.
+#[diagnostic::on_unimplemented(
+    message = "a stream cannot be cut into windows by `{Self}`",
+    note = "say how late records may be: `.grace(..)` or `.no_grace()` behind `TimeWindows::of_size(..)`",
+    note = "windows of your own implement `Windows`"
+)]
 pub trait Windows: Debug + Send + Sync + 'static {
     /// Shows `visit` every window that an event time belongs to, by ascending start; a window's end does not belong
     /// to it.

@@ -2,7 +2,7 @@
 
 use streams_dsl::prelude::*;
 
-use super::{Text, cases, upper_text, utf16_len};
+use super::{Text, append, cases, upper_text, utf16_len};
 use crate::replay::Side;
 
 cases![
@@ -16,6 +16,11 @@ cases![
     table_map_values_materialized,
     table_chain,
     table_to_stream_rekey,
+    table_group_by_aggregate,
+    table_group_by_cached,
+    table_group_by_sum,
+    table_group_by_count,
+    table_group_by_reduce,
 ];
 
 pub(super) fn table(b: &StreamsBuilder, topic: &str, store: &str) -> KTable<String, String> {
@@ -75,4 +80,58 @@ fn table_chain(b: &StreamsBuilder, _: &Side) {
 fn table_to_stream_rekey(b: &StreamsBuilder, _: &Side) {
     let value_or_gone = |_: &String, value: &Text| value.clone().unwrap_or_else(|| "gone".to_owned());
     table(b, "in", "t").to_stream_by(value_or_gone).to("out");
+}
+
+fn table_group_by_aggregate(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t")
+        .group_by(|key, value| (value, key.clone()))
+        .named("g")
+        .aggregate_with(
+            || Some(String::new()),
+            |_, key, so_far| append(so_far, &format!("+{key}")),
+            |_, key, so_far| append(so_far, &format!("-{key}")),
+            Materialized::named("agg"),
+        )
+        .to_stream()
+        .to("out");
+}
+
+fn table_group_by_cached(b: &StreamsBuilder, side: &Side) {
+    table_group_by_aggregate(b, side);
+}
+
+fn numbers(b: &StreamsBuilder) -> KTable<String, i64> {
+    b.table_with("in", Consumed::new(), Materialized::named("t"))
+}
+
+fn table_group_by_sum(b: &StreamsBuilder, _: &Side) {
+    numbers(b)
+        .group_by(|key, value| (key.chars().next().unwrap_or('_').to_string(), value))
+        .named("g")
+        .aggregate_with(
+            || Some(0),
+            |_, value, sum: Option<i64>| sum.map(|sum| sum + value).filter(|sum| *sum != 0),
+            |_, value, sum| sum.map(|sum| sum - value),
+            Materialized::named("agg"),
+        )
+        .to_stream()
+        .to("out");
+}
+
+fn table_group_by_count(b: &StreamsBuilder, _: &Side) {
+    table(b, "in", "t")
+        .group_by(|key, value| (Some(value).filter(|value| value != "rr"), key.clone()))
+        .named("g")
+        .count_with(Materialized::named("c"))
+        .to_stream()
+        .to("out");
+}
+
+fn table_group_by_reduce(b: &StreamsBuilder, _: &Side) {
+    numbers(b)
+        .group_by(|_, value| (if value % 2 == 0 { "even" } else { "odd" }.to_owned(), value))
+        .named("g")
+        .reduce_with(|sum, value| sum + value, |sum, value| sum - value, Materialized::named("r"))
+        .to_stream()
+        .to("out");
 }

@@ -5,6 +5,7 @@ mod application;
 mod ktable;
 mod stateless;
 mod stream_table;
+mod table_table;
 mod windowed;
 
 use streams_dsl::{KStream, StreamsBuilder};
@@ -22,6 +23,7 @@ pub(crate) fn find(case: &str) -> Option<Build> {
         windowed::CASES,
         ktable::CASES,
         stream_table::CASES,
+        table_table::CASES,
         application::CASES,
     ];
     groups.into_iter().flatten().find(|(name, _)| *name == case).map(|(_, build)| *build)
