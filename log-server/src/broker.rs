@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::group::config::GroupConfig;
 use crate::group::driver::GroupDriver;
 use crate::log::Syncer;
+use crate::metrics::Metrics;
 use crate::topics::TopicRegistry;
 use crate::txn::driver::TxnDriver;
 
@@ -30,6 +31,7 @@ pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 pub(crate) struct Broker {
     config: LogServerConfig,
     apis: ApiTable,
+    metrics: Metrics,
     topics: Arc<TopicRegistry>,
     groups: Arc<GroupDriver>,
     transactions: Arc<TxnDriver>,
@@ -59,8 +61,10 @@ impl Broker {
         let topics = Arc::new(TopicRegistry::open(&config, Arc::clone(&syncer))?);
         let groups = GroupDriver::open(&topics, GroupConfig::of(&config), shutdown.clone())?;
         let transactions = TxnDriver::open(&topics, &groups, shutdown.clone())?;
+        let apis = ApiTable::new();
         Ok(Arc::new(Broker {
-            apis: ApiTable::new(),
+            metrics: Metrics::new(apis.entries().iter().map(|entry| entry.key)),
+            apis,
             topics,
             groups,
             transactions,
@@ -82,6 +86,11 @@ impl Broker {
     /// The APIs that the server has.
     pub(crate) fn apis(&self) -> &ApiTable {
         &self.apis
+    }
+
+    /// What the server counts.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// All topics and their logs.

@@ -34,6 +34,7 @@ pub enum FsyncPolicy {
 pub struct LogServerConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) insecure: bool,
+    pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     /// Removes the data directory when the last clone goes; only for [`LogServerConfig::temporary`].
     pub(crate) temporary: Option<Arc<TemporaryDir>>,
@@ -53,6 +54,7 @@ impl LogServerConfig {
         LogServerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             insecure: false,
+            metrics_listen: None,
             data_dir: data_dir.into(),
             temporary: None,
             fsync: FsyncPolicy::default(),
@@ -87,6 +89,13 @@ impl LogServerConfig {
     /// Allows a listen address that is not a loopback one although nobody is authenticated.
     pub fn insecure(mut self, allowed: bool) -> Self {
         self.insecure = allowed;
+        self
+    }
+
+    /// Serves `/metrics` (Prometheus) and `/health` over HTTP at this address; port 0 picks a free port. Without it
+    /// they are not served.
+    pub fn metrics_listen(mut self, address: SocketAddr) -> Self {
+        self.metrics_listen = Some(address);
         self
     }
 
@@ -136,8 +145,10 @@ impl LogServerConfig {
     /// # Errors
     /// [`Error::NotLoopback`] and [`Error::Config`] for what cannot work.
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        if !self.listen.ip().is_loopback() && !self.insecure {
-            return Err(Error::NotLoopback { address: self.listen });
+        for address in std::iter::once(self.listen).chain(self.metrics_listen) {
+            if !address.ip().is_loopback() && !self.insecure {
+                return Err(Error::NotLoopback { address });
+            }
         }
         if !(1..=MAX_PARTITIONS_PER_TOPIC).contains(&self.default_partitions) {
             return Err(Error::Config(format!(

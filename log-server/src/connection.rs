@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,18 +59,19 @@ pub(crate) async fn run(
             && let Some(frame) = take_frame(&mut buffer, limit_bytes)?
         {
             let broker = Arc::clone(&broker);
+            broker.metrics().bytes_in.fetch_add(frame.len() as u64, Ordering::Relaxed);
             serving = Some(Box::pin(async move { broker.apis().serve(&broker, ends, frame).await }));
         }
         let may_read = serving.is_none() && owed.len() < MAX_OWED_ANSWERS;
         tokio::select! {
             biased;
             answer = next_answer(&mut owed), if !owed.is_empty() => {
-                write_frame(&mut stream, answer?).await?;
+                write_frame(&broker, &mut stream, answer?).await?;
             }
             answer = in_progress(&mut serving), if serving.is_some() => {
                 serving = None;
                 match answer? {
-                    Answer::Ready(frame) if owed.is_empty() => write_frame(&mut stream, frame).await?,
+                    Answer::Ready(frame) if owed.is_empty() => write_frame(&broker, &mut stream, frame).await?,
                     Answer::Ready(frame) => owed.push_back(Owed::Ready(frame)),
                     Answer::Pending(answer) => owed.push_back(Owed::Pending(answer)),
                     Answer::None => {}
@@ -89,8 +91,10 @@ pub(crate) async fn run(
 const MAX_CHUNKS_PER_WRITE: usize = 64;
 
 /// Writes all chunks of an answer.
-async fn write_frame(stream: &mut TcpStream, frame: AnswerFrame) -> std::io::Result<()> {
+async fn write_frame(broker: &Broker, stream: &mut TcpStream, frame: AnswerFrame) -> std::io::Result<()> {
     let mut chunks = frame.into_chunks();
+    let bytes: usize = chunks.iter().map(bytes::Bytes::len).sum();
+    broker.metrics().bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     if let [whole] = &chunks[..] {
         return stream.write_all(whole).await;
     }

@@ -105,6 +105,9 @@ struct Options {
     /// Milliseconds that a new group waits for further members before its first assignment.
     #[arg(long, default_value_t = 50)]
     group_initial_rebalance_delay_ms: u64,
+    /// Address of /metrics (Prometheus) and /health; without it they are not served.
+    #[arg(long, env = "LOG_SERVER_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     /// Allow a listen address that is not a loopback one although nobody is authenticated.
     #[arg(long)]
     insecure: bool,
@@ -133,6 +136,9 @@ impl Options {
             .max_connections(self.max_connections)
             .max_request_bytes(self.max_request_bytes)
             .group_initial_rebalance_delay(Duration::from_millis(self.group_initial_rebalance_delay_ms));
+        if let Some(address) = self.metrics_listen {
+            config = config.metrics_listen(address);
+        }
         for setting in self.topic_defaults {
             let Some((name, value)) = setting.split_once('=') else {
                 return Err(Error::Config(format!("--topic-default {setting} is not NAME=VALUE")));

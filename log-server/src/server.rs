@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -13,6 +14,7 @@ use crate::broker::{Broker, housekeeping};
 use crate::config::LogServerConfig;
 use crate::connection;
 use crate::error::Error;
+use crate::http;
 
 /// Connections that the operating system may hold before they are accepted.
 const LISTEN_BACKLOG: u32 = 1024;
@@ -30,6 +32,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct LogServer {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     running: Option<Running>,
 }
 
@@ -57,20 +60,28 @@ impl LogServer {
     /// address cannot be bound.
     pub async fn start(config: LogServerConfig) -> Result<Self, Error> {
         config.validate()?;
-        let listen = config.listen;
-        let listener = bind(listen).map_err(|source| Error::Bind { address: listen, source })?;
-        let address = listener.local_addr().map_err(|source| Error::Bind { address: listen, source })?;
+        let (listener, address) = bind(config.listen)?;
+        let metrics = config.metrics_listen.map(bind).transpose()?;
         let broker = Broker::open(config)?;
         let connections = TaskTracker::new();
         connections.spawn(housekeeping(Arc::clone(&broker)));
+        let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+        if let Some((listener, _)) = metrics {
+            connections.spawn(http::serve(Arc::clone(&broker), listener));
+        }
         let accepting = tokio::spawn(accept(Arc::clone(&broker), listener, connections.clone()));
         tracing::info!(%address, "listening");
-        Ok(LogServer { address, running: Some(Running { broker, connections, accepting }) })
+        Ok(LogServer { address, metrics_address, running: Some(Running { broker, connections, accepting }) })
     }
 
     /// The address that clients connect to, with the port that was picked if port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of `/metrics` and `/health`, if they are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Stops the server: no new connections, requests in progress are answered, files are synced and closed.
@@ -105,12 +116,18 @@ impl Drop for LogServer {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Otherwise a restart on the same port fails for a minute.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(LISTEN_BACKLOG)
+/// Listens, and says where.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Otherwise a restart on the same port fails for a minute.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(LISTEN_BACKLOG)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|source| Error::Bind { address, source })
 }
 
 async fn accept(broker: Arc<Broker>, listener: TcpListener, connections: TaskTracker) {
@@ -146,7 +163,11 @@ async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    match connection::run(broker, stream, peer).await {
+    let metrics = Arc::clone(&broker);
+    metrics.metrics().connections_opened.fetch_add(1, Ordering::Relaxed);
+    let ended = connection::run(broker, stream, peer).await;
+    metrics.metrics().connections_closed.fetch_add(1, Ordering::Relaxed);
+    match ended {
         Ok(()) => tracing::debug!(%peer, "connection closed"),
         Err(connection::ConnectionError::Io(error)) => tracing::debug!(%peer, %error, "connection lost"),
         Err(error) => tracing::warn!(%peer, %error, "connection closed by the server"),

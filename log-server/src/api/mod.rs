@@ -233,6 +233,7 @@ impl ApiTable {
         entry.shape.check(&frame, version, flexible).map_err(|error| malformed(error.to_string()))?;
         let client_id = header.client_id.take().unwrap_or_default();
         let context = RequestContext { version, client_id, peer, local };
+        broker.metrics().count_request(key);
         (entry.serve)(Arc::clone(broker), context, header, frame).await
     }
 }

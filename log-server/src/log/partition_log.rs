@@ -426,6 +426,14 @@ impl PartitionLog {
         }
     }
 
+    /// Syncs if segments were closed since the last time, where no policy does it: recovery then begins after them.
+    pub(crate) fn sync_closed_segments(&self) {
+        let waiting = !lock(&self.writer).unsynced.is_empty();
+        if waiting && self.options.fsync == FsyncPolicy::Never {
+            self.sync();
+        }
+    }
+
     fn fail(&self) {
         self.watermarks.send_modify(|marks| marks.failed = true);
         self.wake_fetches();

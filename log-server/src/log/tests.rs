@@ -273,8 +273,13 @@ fn a_flipped_bit_in_an_old_segment_is_not_served() {
     assert_eq!(read_all(&log, offset, 100_000), numbered(50)[offset as usize..]);
 }
 
+/// How many torn tails are tried: `LOG_SERVER_TORN_TAILS`, for example 10000.
+fn torn_tails() -> u32 {
+    std::env::var("LOG_SERVER_TORN_TAILS").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(torn_tails()))]
 
     /// Whatever a crash leaves of the tail: the log opens, serves a prefix and takes appends after it.
     #[test]

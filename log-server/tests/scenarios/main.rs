@@ -4,5 +4,6 @@ mod client;
 mod disk_full;
 mod inspect;
 mod kill_under_load;
+mod metrics;
 mod pipelining;
 mod transactions_under_kill;
