@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use integration_tests::TestBroker;
+use log_server::{LogServer, LogServerConfig};
 use streams_core::TopicPartition;
 use streams_core::client::wire::{NewTopic, WireClient, WireConfig};
 use streams_core::membership::{
@@ -68,11 +69,16 @@ struct Instance {
 
 impl Instance {
     fn start(broker: &TestBroker, group: &str, topic: &str, session: Duration) -> Self {
-        let client = WireClient::new(WireConfig::new(broker.bootstrap()).client_id("rides-instance"));
         let mut config = MembershipConfig::new(group, Uuid::new_v4(), vec![topic.to_owned()]);
         config.session_timeout = session;
+        Self::start_with(broker.bootstrap(), config)
+    }
+
+    fn start_with(bootstrap: &str, mut config: MembershipConfig) -> Self {
+        let client = WireClient::new(WireConfig::new(bootstrap).client_id("rides-instance"));
+        let topic = config.topics.first().expect("a topic").clone();
         config.heartbeat_interval = Duration::from_millis(500);
-        let planner = Arc::new(OneTopic { client: client.clone(), topic: topic.to_owned() });
+        let planner = Arc::new(OneTopic { client: client.clone(), topic });
         let Membership { handle, mut events } = Membership::start(config, client, planner);
         let (tell, seen) = watch::channel(Seen::default());
         let runtime = tokio::spawn(async move {
@@ -107,11 +113,15 @@ impl Instance {
     }
 
     async fn runs(&self, tasks: usize) -> Seen {
+        self.waits_for(&format!("{tasks} tasks"), |seen| seen.running.len() == tasks).await
+    }
+
+    async fn waits_for(&self, what: &str, reached: impl FnMut(&Seen) -> bool) -> Seen {
         let mut watched = self.seen.clone();
-        let settled = watched.wait_for(|seen| seen.running.len() == tasks);
+        let settled = watched.wait_for(reached);
         match tokio::time::timeout(LIMIT, settled).await {
             Ok(seen) => seen.expect("the instance lives").clone(),
-            Err(_) => panic!("{tasks} tasks were awaited, {:?}", *self.seen.borrow()),
+            Err(_) => panic!("{what} awaited, {:?}", *self.seen.borrow()),
         }
     }
 
@@ -237,6 +247,109 @@ async fn commits_survive_rebalances() {
     for instance in [first, second] {
         instance.handle.leave(false).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_static_member_comes_back_without_a_rebalance() {
+    let broker = TestBroker::start().await;
+    let (group, topic) = (fresh("app"), topic(&broker, 4).await);
+    let config = |name: &str, process_id| {
+        let mut config = MembershipConfig::new(&group, process_id, vec![topic.clone()]);
+        config.instance_id = Some(name.to_owned());
+        config.session_timeout = Duration::from_secs(20);
+        config
+    };
+    let (first_process, second_process) = (Uuid::new_v4(), Uuid::new_v4());
+    let first = Instance::start_with(broker.bootstrap(), config("box-1", first_process));
+    first.runs(4).await;
+    let second = Instance::start_with(broker.bootstrap(), config("box-2", second_process));
+    let generation = second.runs(2).await.generation;
+    let before = first.waits_for("the last generation", |seen| seen.generation == generation).await;
+    let mut running = [(first, "box-1", first_process), (second, "box-2", second_process)];
+    assert_eq!(before.generation, generation);
+    for restarted in [1, 0] {
+        let seen = |of: &Instance| of.seen.borrow().clone();
+        let (stayed, had) = (seen(&running[1 - restarted].0), seen(&running[restarted].0));
+        running[restarted].0.handle.leave(false).await;
+        let (_, name, process_id) = running[restarted];
+        running[restarted].0 = Instance::start_with(broker.bootstrap(), config(name, process_id));
+        let has = running[restarted].0.runs(2).await;
+        assert_eq!((has.generation, has.running), (generation, had.running), "{name}");
+        let stayed_so = seen(&running[1 - restarted].0);
+        assert_eq!((stayed_so.generation, stayed_so.stopped), (generation, stayed.stopped), "{name}");
+    }
+    // Told to leave for good, it does not keep its tasks from the other.
+    running[0].0.handle.leave(true).await;
+    running[1].0.runs(4).await;
+}
+
+#[test]
+fn heartbeats_go_on_while_the_application_blocks_its_threads() {
+    let session = Duration::from_secs(6);
+    let apart = tokio::runtime::Runtime::new().expect("a runtime");
+    let (broker, topic) = apart.block_on(async {
+        let broker = TestBroker::start().await;
+        let topic = topic(&broker, 1).await;
+        (broker, topic)
+    });
+    let blocked = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    blocked.block_on(async {
+        let instance = Instance::start(&broker, &fresh("app"), &topic, session);
+        let before = instance.runs(1).await;
+        // The fault itself: a closure that blocks its thread for longer than the session.
+        std::thread::sleep(session + Duration::from_secs(2));
+        assert!(instance.handle.session_is_alive());
+        instance.handle.commit_offsets(vec![offset(&topic, 0, 3)]).await.expect("still a member");
+        let after = instance.seen.borrow().clone();
+        assert_eq!((after.generation, after.lost), (before.generation, 0));
+        instance.handle.leave(false).await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_outlive_a_restart_of_the_broker() {
+    let data = tempfile::tempdir().expect("a directory");
+    let config = || LogServerConfig::new(data.path()).group_initial_rebalance_delay(Duration::ZERO);
+    let server = LogServer::start(config()).await.expect("started");
+    let address = server.address();
+    let (group, topic) = (fresh("app"), fresh("rides"));
+    let client = WireClient::new(WireConfig::new(address.to_string()));
+    let created = client.create_topics(&[NewTopic::new(&topic, 4)], false).await.expect("a controller");
+    assert!(created[&topic].is_ok(), "{created:?}");
+    let member = || {
+        let mut config = MembershipConfig::new(&group, Uuid::new_v4(), vec![topic.clone()]);
+        config.session_timeout = Duration::from_secs(10);
+        Instance::start_with(&address.to_string(), config)
+    };
+    let first = member();
+    first.runs(4).await;
+    let second = member();
+    second.runs(2).await;
+    first.runs(2).await;
+    first.handle.commit_offsets(vec![offset(&topic, 1, 5)]).await.expect("committed");
+
+    server.shutdown().await.expect("closed");
+    let waits = {
+        let (handle, topic) = (first.handle.clone(), topic.clone());
+        tokio::spawn(async move { handle.commit_offsets(vec![offset(&topic, 1, 6)]).await })
+    };
+    let server = LogServer::start(config().listen(address)).await.expect("started on the same port");
+    let outcome = tokio::time::timeout(LIMIT, waits).await.expect("answered").expect("no panic");
+    first.runs(2).await;
+    second.runs(2).await;
+    let committed = first.handle.fetch_committed(&[TopicPartition::new(topic.as_str(), 1)], true).await;
+    let committed = committed.expect("fetched");
+    let offset = committed.values().next().expect("committed").offset;
+    match outcome {
+        Ok(()) => assert_eq!(offset, 6),
+        // Members are not known any more: the commit is refused, and the one before stands.
+        Err(CommitError::Lost { .. }) => assert_eq!(offset, 5),
+        Err(error) => panic!("{error}"),
+    }
+    for instance in [first, second] {
+        instance.handle.leave(false).await;
+    }
+    server.shutdown().await.expect("closed");
 }
 
 /// `cargo test … twenty_members -- --ignored --nocapture`

@@ -31,10 +31,11 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Starts the tokio task that joins the group and stays in it. Returns at once; the first news are
+    /// Starts the task that joins the group and stays in it. Returns at once; the first news are
     /// [`PreparingRebalance`](MembershipEvent::PreparingRebalance), then [`Assigned`](MembershipEvent::Assigned).
     ///
-    /// Must be called within a tokio runtime. The task ends after [`leave`](MembershipHandle::leave), after a fatal error, or when
+    /// It has a thread of its own, so that heartbeats go on whatever the application's tasks do to theirs. Must be called within
+    /// a tokio runtime, where the planner then runs. The task ends after [`leave`](MembershipHandle::leave), after a fatal error, or when
     /// all handles are dropped (then without LeaveGroup, as after a crash).
     pub fn start(config: MembershipConfig, client: WireClient, planner: Arc<dyn GroupPlanner>) -> Self {
         let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
@@ -49,10 +50,38 @@ impl Membership {
             progress: progress.clone(),
         };
         let channels = (command_receiver, event_sender);
-        let shell = Shell::new(config, client, planner, channels, metadata_sender, progress);
-        tokio::spawn(shell.run());
+        let shell = Shell::new(config, &client, planner, channels, metadata_sender, progress);
+        run_apart(shell);
         Self { handle, events }
     }
+}
+
+/// Runs the membership on a thread of its own; among the other tasks where the system gives no thread.
+fn run_apart(shell: Shell) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let (hand_over, handed_over) = std::sync::mpsc::channel();
+            let thread = std::thread::Builder::new().name("membership".to_owned());
+            let started = thread.spawn(move || {
+                if let Ok(shell) = handed_over.recv() {
+                    runtime.block_on(Shell::run(shell));
+                }
+            });
+            match started {
+                Ok(_) => {
+                    // The thread waits for exactly this.
+                    let _ = hand_over.send(shell);
+                }
+                Err(error) => run_among_others(shell, &error),
+            }
+        }
+        Err(error) => run_among_others(shell, &error),
+    }
+}
+
+fn run_among_others(shell: Shell, error: &std::io::Error) {
+    tracing::warn!(%error, "no thread for the membership: busy tasks can hold its heartbeats up");
+    tokio::spawn(shell.run());
 }
 
 /// Commands a membership. Clones command the same one.

@@ -1,4 +1,4 @@
-//! The tokio task around the state machine: owns the coordinator's connection, keeps time, carries commands and news.
+//! The task around the state machine: owns the coordinator's connection, keeps time, carries commands and news.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -102,6 +102,8 @@ pub(super) struct Shell {
     config: MembershipConfig,
     client: WireClient,
     planner: Arc<dyn GroupPlanner>,
+    /// Where the planner runs: the application's runtime, to which its connections belong.
+    application: tokio::runtime::Handle,
     member: GroupMember,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<MembershipEvent>,
@@ -122,7 +124,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(
         config: MembershipConfig,
-        client: WireClient,
+        client: &WireClient,
         planner: Arc<dyn GroupPlanner>,
         (commands, events): (mpsc::Receiver<Command>, mpsc::Sender<MembershipEvent>),
         metadata: watch::Sender<GroupMetadata>,
@@ -131,8 +133,10 @@ impl Shell {
         Self {
             member: GroupMember::new(config.clone(), Instant::now().into_std()),
             config,
-            client,
+            // Connections of its own: those of the application's client live on the application's runtime.
+            client: WireClient::new(client.config().clone()),
             planner,
+            application: tokio::runtime::Handle::current(),
             commands,
             events,
             outbox: VecDeque::new(),
@@ -290,7 +294,7 @@ impl Shell {
         let options = self.config.assignor.clone();
         // SyncGroup must be sent before the coordinator's patience, the rebalance time-out, ends.
         let limit = self.config.rebalance_timeout.mul_f64(0.8);
-        let work = tokio::spawn(planning::plan(planner, members.clone(), options, limit));
+        let work = self.application.spawn(planning::plan(planner, members.clone(), options, limit));
         self.under_way.push(Box::pin(async move {
             let (assignments, fault) = match work.await {
                 Ok(outcome) => outcome,

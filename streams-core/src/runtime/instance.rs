@@ -178,7 +178,15 @@ impl Instance {
             FaultKind::MissingSourceTopic => since.elapsed() < self.topic_patience,
             _ => true,
         };
-        if bearable { Ok(()) } else { Err(Error::Assignment { message: fault.message }) }
+        if !bearable {
+            return Err(Error::Assignment { message: fault.message });
+        }
+        // The tasks go on as they are, and so do their commits, until the leader has assigned.
+        for worker in &self.workers {
+            let _ = worker.commands.send(WorkerCommand::ResumeCommits);
+        }
+        self.show_progress();
+        Ok(())
     }
 
     async fn close(&mut self, tasks: &[TaskId], clean: bool) {

@@ -81,8 +81,9 @@ impl Connection {
         let (read_half, write_half) = tokio::io::split(stream);
         let (outgoing, frames) = mpsc::channel(config.max_in_flight.max(1));
         let waiting = Arc::new(Waiting::default());
-        let reader = tokio::spawn(read_answers(read_half, Arc::clone(&waiting), config.max_frame_bytes));
-        let writer = tokio::spawn(write_frames(write_half, frames, Arc::clone(&waiting)));
+        let reader =
+            tokio::spawn(read_answers(read_half, EndsWaiting(Arc::clone(&waiting)), config.max_frame_bytes));
+        let writer = tokio::spawn(write_frames(write_half, frames, EndsWaiting(Arc::clone(&waiting))));
         let shared = Shared {
             broker: broker.to_owned(),
             client_id: StrBytes::from_string(config.client_id.clone()),
@@ -314,10 +315,19 @@ fn encode<R: Request>(
     Ok(frame.freeze())
 }
 
+/// Ends all waiting when one of a connection's tasks ends, also when the tokio runtime that it ran on is shut down.
+struct EndsWaiting(Arc<Waiting>);
+
+impl Drop for EndsWaiting {
+    fn drop(&mut self) {
+        self.0.close("its tokio runtime was shut down");
+    }
+}
+
 async fn write_frames(
     mut stream: WriteHalf<Box<dyn ByteStream>>,
     mut frames: mpsc::Receiver<Bytes>,
-    waiting: Arc<Waiting>,
+    waiting: EndsWaiting,
 ) {
     while let Some(frame) = frames.recv().await {
         let written = async {
@@ -325,7 +335,7 @@ async fn write_frames(
             stream.flush().await
         };
         if let Err(error) = written.await {
-            waiting.close(&format!("writing failed: {error}"));
+            waiting.0.close(&format!("writing failed: {error}"));
             return;
         }
     }
@@ -333,18 +343,18 @@ async fn write_frames(
 
 async fn read_answers(
     mut stream: ReadHalf<Box<dyn ByteStream>>,
-    waiting: Arc<Waiting>,
+    waiting: EndsWaiting,
     max_frame_bytes: usize,
 ) {
     loop {
         let payload = match read_frame(&mut stream, max_frame_bytes).await {
             Ok(payload) => payload,
-            Err(error) => return waiting.close(&error.to_string()),
+            Err(error) => return waiting.0.close(&error.to_string()),
         };
         let correlation = payload.slice(..4).get_i32();
-        if !waiting.answer(correlation, payload) {
-            return waiting
-                .close(&format!("an answer came with correlation id {correlation}, which nobody waits for"));
+        if !waiting.0.answer(correlation, payload) {
+            let text = format!("an answer came with correlation id {correlation}, which nobody waits for");
+            return waiting.0.close(&text);
         }
     }
 }

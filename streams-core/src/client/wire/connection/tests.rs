@@ -252,3 +252,13 @@ async fn nobody_there_is_an_error_with_the_address() {
     let second = Connection::open("broker:9092", &config).await.expect_err("the pipe is used up");
     assert!(second.to_string().starts_with("cannot connect to broker broker:9092"), "{second}");
 }
+
+#[test]
+fn the_end_of_a_runtime_ends_its_connections() {
+    let other = tokio::runtime::Runtime::new().expect("a runtime");
+    let (connection, _broker) = other.block_on(connected());
+    drop(other);
+    let here = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let error = here.block_on(connection.request(&HeartbeatRequest::default())).expect_err("nobody reads");
+    assert!(matches!(&error, WireError::Disconnected { .. }), "{error}");
+}
