@@ -218,8 +218,9 @@ impl ClassicGroup {
         }
     }
 
-    /// A static member is back under a new id: the old holder of its name is fenced. With its old metadata in a
-    /// stable group it gets its old place, without a rebalance.
+    /// A static member is back under a new id: the old holder of its name is fenced. In a stable group whose protocol
+    /// stays the same it gets its old place, without a rebalance, whatever its metadata now say: what it owned
+    /// before it stopped it cannot claim any more (so does Kafka 4.3.1).
     fn replace_static(
         &mut self,
         old_id: &str,
@@ -234,7 +235,6 @@ impl ClassicGroup {
             return;
         };
         let protocol = self.protocol.clone();
-        let old_metadata = member.metadata(protocol.as_deref());
         member.id = new_id.clone();
         member.deadline = Some(now.after(request.session_timeout));
         if let Some(instance) = &member.instance_id {
@@ -246,12 +246,8 @@ impl ClassicGroup {
         self.members.insert(new_id.clone(), member);
         let can_skip = request.can_skip_assignment;
         self.update_member(&new_id, request, ticket, out);
-        let same_metadata = self
-            .members
-            .get(&new_id)
-            .is_some_and(|member| member.metadata(protocol.as_deref()) == old_metadata);
         let keeps_protocol = self.state == GroupState::Stable && self.select_protocol() == protocol;
-        if !(keeps_protocol && same_metadata) {
+        if !keeps_protocol {
             self.rebalance(now, out);
             return;
         }

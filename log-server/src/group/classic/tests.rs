@@ -285,7 +285,8 @@ fn returning_static_member_keeps_its_place_and_fences_its_former_self() {
     let ticket = bench.join(named("s", 1));
     let first = bench.joined(ticket).unwrap();
     bench.sync(&first.member_id, 1, &[(&first.member_id, "mine")]);
-    let ticket = bench.join(named("s", 2));
+    let protocols = request("s", "claims nothing yet").protocols;
+    let ticket = bench.join(JoinRequest { protocols, ..named("s", 2) });
     let second = bench.joined(ticket).unwrap();
     assert_ne!(first.member_id, second.member_id);
     assert_eq!((second.generation, second.skip_assignment, &second.leader), (1, true, &second.member_id));
