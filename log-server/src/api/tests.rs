@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{FsyncPolicy, LogServerConfig};
 use crate::protocol::request_frame;
 
+mod administration;
 mod every_version;
 mod hostile_frames;
 

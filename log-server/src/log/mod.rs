@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod compaction;
+mod durability;
 mod index;
 mod leader_epochs;
 mod partition_log;

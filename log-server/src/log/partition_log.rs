@@ -1,7 +1,7 @@
 //! One partition's log: appends, watermarks, segments.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -66,7 +66,7 @@ pub(crate) struct Writer {
     /// When the active segment was made, for rolling by time.
     pub(crate) rolled_at_ms: i64,
     /// Closed segments that have not been synced yet.
-    unsynced: Vec<Arc<Segment>>,
+    pub(super) unsynced: Vec<Arc<Segment>>,
 }
 
 /// The log of one partition.
@@ -74,7 +74,7 @@ pub(crate) struct Writer {
 pub(crate) struct PartitionLog {
     topic: Arc<str>,
     partition: i32,
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     config: RwLock<Arc<TopicConfig>>,
     pub(super) epochs: Mutex<LeaderEpochs>,
     /// The epoch of this start, constant while the server runs.
@@ -82,14 +82,14 @@ pub(crate) struct PartitionLog {
     pub(super) writer: Mutex<Writer>,
     /// All segments by rising base offset; replaced as a whole when one is added or removed.
     pub(super) segments: RwLock<Arc<Vec<Arc<Segment>>>>,
-    watermarks: watch::Sender<Watermarks>,
+    pub(super) watermarks: watch::Sender<Watermarks>,
     /// Fetch requests that wait for records; each is woken once.
     fetch_waiters: Mutex<Vec<Arc<Notify>>>,
     /// Whether the syncer has been told of appends since it last looked.
-    sync_requested: AtomicBool,
+    pub(super) sync_requested: AtomicBool,
     /// Everything before is on the disk with its indexes: recovery begins here.
-    recovery_point: Mutex<i64>,
-    options: LogOptions,
+    pub(super) recovery_point: Mutex<i64>,
+    pub(super) options: LogOptions,
 }
 
 /// What [`super::recovery`] found on the disk.
@@ -342,7 +342,7 @@ impl PartitionLog {
     }
 
     /// The watermarks as they are when all that is written counts.
-    fn marks_of(&self, writer: &Writer) -> Watermarks {
+    pub(super) fn marks_of(&self, writer: &Writer) -> Watermarks {
         Watermarks {
             high: writer.next_offset,
             last_stable: writer.producers.first_unstable_offset().unwrap_or(writer.next_offset),
@@ -353,7 +353,7 @@ impl PartitionLog {
     }
 
     /// Moves the high watermark forward and wakes those who wait for it.
-    fn publish(&self, marks: &Watermarks) {
+    pub(super) fn publish(&self, marks: &Watermarks) {
         self.watermarks.send_modify(|current| {
             if marks.high >= current.high {
                 *current = Watermarks { log_start: current.log_start, failed: current.failed, ..*marks };
@@ -362,7 +362,7 @@ impl PartitionLog {
         self.wake_fetches();
     }
 
-    fn wake_fetches(&self) {
+    pub(super) fn wake_fetches(&self) {
         for waiter in lock(&self.fetch_waiters).drain(..) {
             waiter.notify_one();
         }
@@ -374,89 +374,6 @@ impl PartitionLog {
         // Waiters whose request has been answered meanwhile hold the only reference.
         waiters.retain(|waiter| Arc::strong_count(waiter) > 1);
         waiters.push(Arc::clone(waiter));
-    }
-
-    /// Asks for a sync of what has been appended, unless the policy leaves it to the operating system.
-    pub(crate) fn request_sync(self: &Arc<Self>) {
-        if self.options.fsync != FsyncPolicy::Never && !self.sync_requested.swap(true, Ordering::AcqRel) {
-            self.options.syncer.request(Arc::clone(self));
-        }
-    }
-
-    /// Waits until everything before `end_offset` is as durable as the policy promises.
-    ///
-    /// # Errors
-    /// A storage error if the disk failed.
-    pub(crate) async fn wait_durable(&self, end_offset: i64) -> Result<(), ErrorCode> {
-        let mut watermarks = self.watermarks.subscribe();
-        let marks = watermarks.wait_for(|marks| marks.failed || marks.high >= end_offset).await;
-        match marks {
-            Ok(marks) if marks.high >= end_offset => Ok(()),
-            _ => Err(ErrorCode::KafkaStorageError),
-        }
-    }
-
-    /// Forces everything that has been appended to the disk, then makes it visible. An error stops the
-    /// partition: after a failed sync nobody knows what the pages hold, and trying again may claim success.
-    pub(crate) fn sync(&self) {
-        self.sync_requested.store(false, Ordering::Release);
-        let (marks, active, closed) = {
-            let mut writer = lock(&self.writer);
-            (self.marks_of(&writer), Arc::clone(&writer.active), std::mem::take(&mut writer.unsynced))
-        };
-        if self.watermarks().failed {
-            return;
-        }
-        let synced = closed.iter().try_for_each(|segment| segment.sync()).and_then(|()| active.sync());
-        let synced = synced.and_then(|()| {
-            // A new segment's name must be durable as well.
-            if closed.is_empty() { Ok(()) } else { std::fs::File::open(&self.directory)?.sync_all() }
-        });
-        match synced {
-            Ok(()) => {
-                if !closed.is_empty() {
-                    *lock(&self.recovery_point) = active.base_offset;
-                }
-                self.publish(&marks);
-            }
-            Err(error) => {
-                let _ = self.storage_error("sync", &error);
-                self.fail();
-            }
-        }
-    }
-
-    /// Syncs if segments were closed since the last time, where no policy does it: recovery then begins after them.
-    pub(crate) fn sync_closed_segments(&self) {
-        let waiting = !lock(&self.writer).unsynced.is_empty();
-        if waiting && self.options.fsync == FsyncPolicy::Never {
-            self.sync();
-        }
-    }
-
-    fn fail(&self) {
-        self.watermarks.send_modify(|marks| marks.failed = true);
-        self.wake_fetches();
-    }
-
-    /// Syncs everything and writes the indexes and the producers, so that the next start need not scan.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub(crate) fn close(&self) -> Result<(), Error> {
-        self.sync();
-        if self.watermarks().failed {
-            let source = std::io::Error::other("an earlier write or sync failed");
-            return Err(Error::Storage { action: "close", path: self.directory.clone(), source });
-        }
-        let writer = lock(&self.writer);
-        let snapshot = producer_snapshot::path(&self.directory, writer.next_offset);
-        if snapshot.exists() && writer.active.path("index").exists() {
-            // Nothing was appended since the last time.
-            return Ok(());
-        }
-        writer.active.store_indexes().map_err(Error::storage("write", writer.active.path("index")))?;
-        producer_snapshot::write(&self.directory, writer.next_offset, &writer.producers)
     }
 
     /// Moves the first readable offset forward, at most to the high watermark.
@@ -476,7 +393,7 @@ impl PartitionLog {
     }
 
     /// Logs an error of the disk and gives the code for the client.
-    fn storage_error(&self, action: &str, error: &dyn std::fmt::Display) -> ErrorCode {
+    pub(super) fn storage_error(&self, action: &str, error: &dyn std::fmt::Display) -> ErrorCode {
         tracing::error!(topic = %self.topic, partition = self.partition, %error, "cannot {action} the log");
         ErrorCode::KafkaStorageError
     }
