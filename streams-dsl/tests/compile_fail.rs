@@ -42,9 +42,9 @@ fn compile(case: &Path, library: &Path, deps: &Path, out: &Path) -> String {
         .arg(library_argument)
         .arg(case)
         .output()
-        .unwrap();
+        .expect("rustc runs");
     assert!(!output.status.success(), "{} compiles, but must not", case.display());
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("rustc writes UTF-8")
 }
 
 fn newest_library(deps: &Path) -> PathBuf {
@@ -53,9 +53,9 @@ fn newest_library(deps: &Path) -> PathBuf {
             && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libstreams_dsl-"))
     };
     std::fs::read_dir(deps)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the directory of this test is readable")
+        .map(|entry| entry.expect("an entry is readable").path())
         .filter(is_library)
-        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).unwrap())
+        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).expect("a file has a time"))
         .expect("the crate is built before its tests")
 }

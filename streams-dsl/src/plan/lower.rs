@@ -76,6 +76,13 @@ impl Lowering<'_> {
     }
 }
 
+/// A repartition that was lowered: its topic, what it reads, and the node behind it.
+struct Repartitioned {
+    topic: Arc<str>,
+    from: Option<Arc<str>>,
+    source: Arc<str>,
+}
+
 impl Plan {
     /// Turns the plan into a topology.
     ///
@@ -93,7 +100,7 @@ impl Plan {
         let keep_null_keys = self.nodes_before_relaxed_joins();
         let mut sources: Vec<(&str, RecordType, Arc<str>)> = Vec::new();
         // One stream or grouping that is repartitioned twice under one name is repartitioned once.
-        let mut repartitions: Vec<(Arc<str>, Option<Arc<str>>, Arc<str>)> = Vec::new();
+        let mut repartitions: Vec<Repartitioned> = Vec::new();
         for (node, keep_null_keys) in self.nodes.iter().zip(keep_null_keys) {
             let name = node.name.resolve(&self.names);
             let mut repartition = None;
@@ -110,13 +117,13 @@ impl Plan {
                 NodeTag::Repartition(names) => {
                     let nodes = names.resolve(&self.names);
                     let from = node.parents.first().map(|parent| Arc::clone(&outputs[parent.0 as usize]));
-                    let same =
-                        |(topic, parent, _): &&(Arc<str>, _, _)| *topic == nodes.topic && *parent == from;
-                    if let Some((_, _, first)) = repartitions.iter().find(same) {
-                        outputs.push(Arc::clone(first));
+                    let same = |it: &&Repartitioned| it.topic == nodes.topic && it.from == from;
+                    if let Some(first) = repartitions.iter().find(same) {
+                        outputs.push(Arc::clone(&first.source));
                         continue;
                     }
-                    repartitions.push((Arc::clone(&nodes.topic), from, Arc::clone(&nodes.source)));
+                    let (topic, source) = (Arc::clone(&nodes.topic), Arc::clone(&nodes.source));
+                    repartitions.push(Repartitioned { topic, from, source });
                     let source = Arc::clone(&nodes.source);
                     repartition = Some(nodes);
                     source
