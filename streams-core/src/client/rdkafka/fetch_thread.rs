@@ -30,6 +30,8 @@ struct Slot {
     // The batch that is being gathered.
     records: Vec<FetchedMessage>,
     payload_bytes: usize,
+    // Where fetching began.
+    from: FetchFrom,
     // Everything below was delivered; `None` until the first record or end.
     position: Option<i64>,
     at_end: bool,
@@ -118,6 +120,7 @@ impl FetchThread {
                 buffer: FetchBuffer::new(&self.budget),
                 records: Vec::new(),
                 payload_bytes: 0,
+                from,
                 position: starting_position(from),
                 at_end: false,
                 paused: false,
@@ -131,7 +134,8 @@ impl FetchThread {
 
     fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for slot in self.slots.iter().filter(|slot| partitions.contains(&slot.partition)) {
+        // A paused partition is off the assignment already.
+        for slot in self.slots.iter().filter(|slot| !slot.paused && partitions.contains(&slot.partition)) {
             list.add_partition(&slot.partition.topic, slot.partition.partition);
         }
         if list.count() > 0 {
@@ -153,15 +157,20 @@ impl FetchThread {
         }
         let (mut off, mut on) = (TopicPartitionList::new(), TopicPartitionList::new());
         for (slot, from) in &mut again {
-            off.add_partition(&slot.partition.topic, slot.partition.partition);
+            if !slot.paused {
+                off.add_partition(&slot.partition.topic, slot.partition.partition);
+            }
             add(&mut on, &slot.partition, *from)?;
+            slot.from = *from;
             (slot.position, slot.at_end, slot.paused) = (starting_position(*from), false, false);
         }
         if again.is_empty() {
             return Ok(());
         }
         let refused = |code| ClientError::Assignment { partitions: again.len(), code };
-        self.client.incremental_unassign(&off).map_err(refused)?;
+        if off.count() > 0 {
+            self.client.incremental_unassign(&off).map_err(refused)?;
+        }
         self.client.incremental_assign(&on).map_err(refused)?;
         self.slots.extend(again.into_iter().map(|(slot, _)| slot));
         self.paused = self.slots.iter().filter(|slot| slot.paused).count();
@@ -258,7 +267,7 @@ impl FetchThread {
 
     /// With the budget spent, a partition whose owner has nothing to process would wait for ever if the owner must see
     /// it before it goes on with the others (a join by time does). Then those with more than their share are
-    /// paused; only then, because librdkafka throws away what it fetched ahead of a paused partition.
+    /// paused; only then, because what librdkafka has fetched ahead of a paused partition is thrown away.
     fn pause_the_fat_for_the_starving(&mut self) {
         let starving = |slot: &Slot| !slot.paused && !slot.at_end && slot.buffer.bytes() == 0;
         if !self.budget.is_spent() || !self.slots.iter().any(starving) {
@@ -273,19 +282,38 @@ impl FetchThread {
         self.set_paused(false, |slot| slot.paused && slot.buffer.bytes() <= half_share);
     }
 
+    /// Pauses by taking partitions off the assignment and resumes by assigning them at our own position. librdkafka's
+    /// own pause goes on from its idea of the position, and a batch that ends with the end of a partition puts that one
+    /// record too far (`rd_kafka_q_serve_rkmessages`): the next record would be lost.
     fn set_paused(&mut self, paused: bool, which: impl Fn(&Slot) -> bool) {
-        let mut list = TopicPartitionList::new();
-        for slot in self.slots.iter_mut().filter(|slot| which(slot)) {
-            list.add_partition(&slot.partition.topic, slot.partition.partition);
-            slot.paused = paused;
-        }
-        if list.count() == 0 {
+        let places: Vec<usize> =
+            self.slots.iter().enumerate().filter(|(_, slot)| which(slot)).map(|(place, _)| place).collect();
+        if places.is_empty() {
             return;
         }
-        if let Err(code) = self.client.set_paused(&list, paused) {
-            tracing::warn!(?code, paused, "partitions could not be paused or resumed");
+        self.routes.clear();
+        if let Err(fault) = self.take_off_or_put_on(&places, paused) {
+            tracing::warn!(%fault, paused, "partitions could not be paused or resumed");
+            return;
         }
+        places.into_iter().for_each(|place| self.slots[place].paused = paused);
         self.paused = self.slots.iter().filter(|slot| slot.paused).count();
+    }
+
+    fn take_off_or_put_on(&self, places: &[usize], paused: bool) -> Result<(), ClientError> {
+        let refused = |code| ClientError::Assignment { partitions: places.len(), code };
+        let mut list = TopicPartitionList::with_capacity(places.len());
+        for slot in places.iter().map(|place| &self.slots[*place]) {
+            if paused {
+                list.add_partition(&slot.partition.topic, slot.partition.partition);
+            } else {
+                add(&mut list, &slot.partition, slot.position.map_or(slot.from, FetchFrom::Offset))?;
+            }
+        }
+        if paused {
+            return self.client.incremental_unassign(&list).map_err(refused);
+        }
+        self.client.incremental_assign(&list).map_err(refused)
     }
 }
 

@@ -151,6 +151,46 @@ async fn fetching_stops_at_the_budget_and_a_starving_partition_still_gets_its_re
     assert_eq!(seen + until_end(&fat_events).len(), 5_000, "nothing is lost or doubled by the pause");
 }
 
+/// A partition is paused right behind its end, and goes on with the very next record.
+#[tokio::test]
+async fn a_pause_at_the_end_of_a_partition_loses_nothing() {
+    let cluster = cluster(2);
+    produce(&cluster, 0, 0, 2_000).await;
+    let consumer = DataConsumer::start(&properties(&cluster), "app", BUFFER_BYTES / 4).unwrap();
+    let (full, full_events) = assignment(0, FetchFrom::Beginning);
+    consumer.assign(vec![full]).await.unwrap();
+    // Partition 0 spends the budget up to its end, and is paused for the sake of partition 1.
+    let mut held = Vec::new();
+    let mut offsets: Vec<i64> = Vec::new();
+    let until = Instant::now() + LIMIT;
+    while offsets.len() < 2_000 {
+        match full_events.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap() {
+            FetchEvent::Records(batch) => {
+                offsets.extend(batch.records.iter().map(FetchedRecord::offset));
+                held.push(batch);
+            }
+            FetchEvent::End { .. } => {}
+            FetchEvent::Fault(fault) => panic!("{fault}"),
+        }
+        // Without room nothing more would come: all but the newest batch are given back.
+        held.drain(..held.len().saturating_sub(1));
+    }
+    produce(&cluster, 1, 0, 10).await;
+    let (starving, starving_events) = assignment(1, FetchFrom::Beginning);
+    consumer.assign(vec![starving]).await.unwrap();
+    assert_eq!(until_end(&starving_events).len(), 10);
+    produce(&cluster, 0, 2_000, 2_100).await;
+    drop(held);
+    while offsets.len() < 2_100 {
+        match full_events.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap() {
+            FetchEvent::Records(batch) => offsets.extend(batch.records.iter().map(FetchedRecord::offset)),
+            FetchEvent::End { .. } => {}
+            FetchEvent::Fault(fault) => panic!("{fault}"),
+        }
+    }
+    assert_eq!(offsets, (0..2_100).collect::<Vec<i64>>());
+}
+
 #[tokio::test]
 async fn an_offset_out_of_range_is_told_to_its_owner() {
     let cluster = cluster(1);

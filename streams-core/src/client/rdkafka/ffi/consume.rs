@@ -9,7 +9,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use super::{NativeClient, bytes, check, check_code, text};
+use super::{NativeClient, bytes, check, text};
 use crate::record::{FetchedRecord, Header, Headers, TopicPartition};
 use crate::time::Timestamp;
 
@@ -31,24 +31,6 @@ impl NativeClient {
     ) -> Result<(), RDKafkaErrorCode> {
         // SAFETY: librdkafka copies the list.
         check(unsafe { sys::rd_kafka_incremental_unassign(self.client.as_ptr(), list.ptr()) })
-    }
-
-    /// Stops (`true`) or restarts the fetching of partitions. The list must be dropped before the client: after
-    /// this call its entries refer to the client's partitions, and the client's end waits for them.
-    pub(in super::super) fn set_paused(
-        &self,
-        list: &TopicPartitionList,
-        paused: bool,
-    ) -> Result<(), RDKafkaErrorCode> {
-        // SAFETY: client and list are valid.
-        let code = unsafe {
-            if paused {
-                sys::rd_kafka_pause_partitions(self.client.as_ptr(), list.ptr())
-            } else {
-                sys::rd_kafka_resume_partitions(self.client.as_ptr(), list.ptr())
-            }
-        };
-        check_code(code)
     }
 
     /// The low and high watermark of the last fetch answer: no request is sent. `None` before the first answer.

@@ -206,10 +206,6 @@ unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Option<&'a [u8]> {
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), len) })
 }
 
-fn check_code(code: RDKafkaRespErr) -> Result<(), RDKafkaErrorCode> {
-    if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(code.into()) }
-}
-
 fn check(error: *mut sys::rd_kafka_error_t) -> Result<(), RDKafkaErrorCode> {
     transaction(error).map_err(|fault| fault.code)
 }
