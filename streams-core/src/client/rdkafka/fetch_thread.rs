@@ -19,6 +19,8 @@ use crate::record::{FetchedRecord, TopicPartition};
 const BATCH_MESSAGES: usize = 2048;
 /// How long to wait for records; commands interrupt the wait.
 const POLL_WAIT_MS: i32 = 500;
+/// How long to wait for the broker's word on where a partition begins and ends.
+const WATERMARK_WAIT_MS: i32 = 5_000;
 /// How long to wait for a spent budget before looking whether a partition starves behind the others.
 const BUDGET_WAIT: Duration = Duration::from_millis(5);
 
@@ -182,6 +184,7 @@ impl FetchThread {
     fn hand_over(&mut self) {
         let mut last: Option<((usize, i32), usize)> = None;
         let mut fetched = std::mem::take(&mut self.fetched);
+        let mut faults = Vec::new();
         for item in fetched.drain(..) {
             match item {
                 Fetched::Record(message) => {
@@ -206,13 +209,39 @@ impl FetchThread {
                         (slot.sink)(FetchEvent::End { offset });
                     }
                 }
-                Fetched::Fault { place, code } => self.report(place, code),
+                Fetched::Fault { place, code } => faults.push((place, code)),
             }
         }
         self.fetched = fetched;
         for slot in 0..self.slots.len() {
             self.deliver(slot);
         }
+        for (place, code) in faults {
+            if !self.went_on(place.as_ref(), code) {
+                self.report(place, code);
+            }
+        }
+    }
+
+    /// A client can be told that its offset is out of range although the broker has it, for instance while a topic
+    /// is new. Then fetching goes on from there; nothing was lost, and the owner need not know.
+    fn went_on(&mut self, place: Option<&TopicPartition>, code: RDKafkaErrorCode) -> bool {
+        if !matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) {
+            return false;
+        }
+        let Some(slot) = place.and_then(|place| self.slots.iter().find(|slot| slot.partition == *place))
+        else {
+            return false;
+        };
+        let Some(position) = slot.position else { return false };
+        let known = self.client.query_watermarks(&slot.topic, slot.partition.partition, WATERMARK_WAIT_MS);
+        if !known.is_some_and(|(low, high)| (low..=high).contains(&position)) {
+            return false;
+        }
+        let partition = slot.partition.clone();
+        tracing::warn!(%partition, position, "an offset that the broker has was called out of range; going on");
+        self.routes.clear();
+        self.seek(vec![(partition, FetchFrom::Offset(position))]).is_ok()
     }
 
     fn slot_of(

@@ -49,6 +49,29 @@ impl NativeClient {
         (code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some((low, high))
     }
 
+    /// The first offset of a partition and the one behind its last record, asked from the broker. Blocks.
+    pub(in super::super) fn query_watermarks(
+        &self,
+        topic: &CStr,
+        partition: i32,
+        timeout_ms: i32,
+    ) -> Option<(i64, i64)> {
+        let (mut low, mut high) = (-1, -1);
+        let client = self.client.as_ptr();
+        // SAFETY: the outputs outlive the call.
+        let code = unsafe {
+            sys::rd_kafka_query_watermark_offsets(
+                client,
+                topic.as_ptr(),
+                partition,
+                &mut low,
+                &mut high,
+                timeout_ms,
+            )
+        };
+        (code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).then_some((low, high))
+    }
+
     /// Takes up to `limit` messages in one go and appends them to `into`: waits up to `timeout_ms` for the first, and
     /// not at all for the others. (One call with the time-out would wait for the whole number: librdkafka
     /// returns early only when its queue was empty for the rest of the time.)
