@@ -25,6 +25,9 @@
 //! - Security: no TLS, SASL or ACLs. So it listens on loopback addresses only, unless told that the network is trusted.
 //! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, KIP-848 and KIP-1071 groups.
 //! - Several nodes: replication factor 1 is the only one. Point clients at Apache Kafka for more.
+//! - Memory is limited per connection (frame size, owed answers) and per answer, not yet over all connections; idle
+//!   connections are not closed; the limit of open files is the shell's (a log takes one, a closed segment three).
+//! - Configuration is by options and environment, not yet by a file.
 //! - `file.delete.delay.ms`, `flush.*`, `preallocate` and the settings of tiered storage are accepted without effect;
 //!   compression levels are the codecs' own defaults.
 //! - A batch's timestamps are bounded only if a topic asks for it: records of the past and the future are stored.

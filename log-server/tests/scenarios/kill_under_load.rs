@@ -7,6 +7,7 @@ use kafka_protocol::messages::InitProducerIdRequest;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+/// How often the server is killed, unless `LOG_SERVER_ROUNDS` says otherwise.
 const ROUNDS: u32 = 10;
 const RECORDS_PER_BATCH: u64 = 5;
 
@@ -20,7 +21,9 @@ fn nothing_acknowledged_is_lost_repeated_or_reordered() {
     let options = ["--topic-default", "segment.bytes=20000", "--topic-default", "index.interval.bytes=500"];
     let mut next = 0u64;
     let mut producer_id = None;
-    for round in 0..ROUNDS {
+    let rounds =
+        std::env::var("LOG_SERVER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    for round in 0..rounds {
         let mut server = ServerProcess::start(directory.path(), &options);
         let mut client = Client::connect(server.address).expect("the server listens");
         let id = *producer_id.get_or_insert_with(|| {
@@ -57,7 +60,7 @@ fn nothing_acknowledged_is_lost_repeated_or_reordered() {
     }
     let server = ServerProcess::start(directory.path(), &options);
     let mut client = Client::connect(server.address).expect("the server listens");
-    check(&read_all(&mut client, "numbers"), next, ROUNDS);
+    check(&read_all(&mut client, "numbers"), next, rounds);
     drop(client);
     server.terminate();
 }
