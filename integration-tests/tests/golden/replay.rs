@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use streams_dsl::task::{DeserializationPolicy, TaskConfig};
+use streams_dsl::topology::Topology;
 use streams_dsl::{Header, Headers, StreamsBuilder, Timestamp, TopologyConfig};
 use streams_test_driver::{DriverConfig, ProducedRecord, TopologyTestDriver};
 
@@ -31,12 +32,7 @@ impl Side {
 /// Replays a run; the answer tells the first difference.
 pub(crate) fn run(case: &Case) -> Result<(), String> {
     let side = Side::default();
-    let builder = StreamsBuilder::new();
-    let build = topologies::find(&case.case).ok_or("no topology of this name")?;
-    build(&builder, &side);
-    let optimize = case.setting("topology.optimization") == Some("all");
-    let config = TopologyConfig::default().optimize(optimize);
-    let topology = builder.build_with(&config).map_err(|error| error.to_string())?;
+    let topology = topology(case, &side)?;
     let described = topology.describe();
     if described != case.topology_describe {
         return Err(format!(
@@ -54,9 +50,21 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     compare_dropped(case, &driver)
 }
 
+fn topology(case: &Case, side: &Side) -> Result<Topology, String> {
+    if let Some(build) = topologies::find_raw(&case.case) {
+        return Ok(build());
+    }
+    let builder = StreamsBuilder::new();
+    let build = topologies::find(&case.case).ok_or("no topology of this name")?;
+    build(&builder, side);
+    let optimize = case.setting("topology.optimization") == Some("all");
+    builder.build_with(&TopologyConfig::default().optimize(optimize)).map_err(|error| error.to_string())
+}
+
 fn driver_config(case: &Case) -> DriverConfig {
-    let number =
-        |key: &str| case.config.get(key).and_then(|value| value.as_i64().or(value.as_str()?.parse().ok()));
+    let number = |key: &str| {
+        case.config.get(key).and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
+    };
     let continues = case
         .setting("deserialization.exception.handler")
         .is_some_and(|handler| handler.ends_with("LogAndContinueExceptionHandler"));

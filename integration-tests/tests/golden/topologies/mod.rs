@@ -3,17 +3,27 @@
 mod aggregation;
 mod application;
 mod ktable;
+mod processor_api;
 mod stateless;
 mod stream_table;
 mod table_table;
 mod windowed;
 
+use streams_dsl::topology::Topology;
 use streams_dsl::{KStream, StreamsBuilder};
 
 use crate::replay::Side;
 
 /// Adds a case's topology to the builder.
 pub(crate) type Build = fn(&StreamsBuilder, &Side);
+
+/// Makes a case's topology below the DSL.
+pub(crate) type RawBuild = fn() -> Topology;
+
+/// The topology of a case that is not written in the DSL.
+pub(crate) fn find_raw(case: &str) -> Option<RawBuild> {
+    processor_api::RAW_CASES.iter().find(|(name, _)| *name == case).map(|(_, build)| *build)
+}
 
 /// The topology of a case.
 pub(crate) fn find(case: &str) -> Option<Build> {
@@ -25,6 +35,7 @@ pub(crate) fn find(case: &str) -> Option<Build> {
         stream_table::CASES,
         table_table::CASES,
         application::CASES,
+        processor_api::CASES,
     ];
     groups.into_iter().flatten().find(|(name, _)| *name == case).map(|(_, build)| *build)
 }
