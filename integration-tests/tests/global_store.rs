@@ -1,5 +1,8 @@
 //! A global store is whole before the first record is processed, and follows its topic.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use integration_tests::{TestBroker, Topics, global_lookup};
 use streams_dsl::KafkaStreams;
 

@@ -1,5 +1,8 @@
 //! Members of a group against a real coordinator: joining, sharing, dying, coming back, leaving.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,8 @@
 //! An application that is closed, or whose state is deleted, goes on as if it had never stopped.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use integration_tests::{Counts, TestBroker, Topics, count_of, word_count};

@@ -1,5 +1,8 @@
 //! With a standby, a task moves without its state being restored from the start.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use integration_tests::{TestBroker, Topics, count_of, word_count};

@@ -1,5 +1,8 @@
 //! What cannot run says so, in time and in words that help.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use integration_tests::{TestBroker, Topics, word_count};
@@ -47,7 +50,7 @@ async fn a_record_that_cannot_be_read_ends_the_application_with_its_place() {
         let topology = word_count(&topics.name("lines"), &topics.name("counts"));
         KafkaStreams::new(topology, config).unwrap().start().await.unwrap()
     };
-    let failed = start("fail").await.run_until(std::future::pending()).await.unwrap_err();
+    let failed = start("fail").await.run_until(std::future::pending::<()>()).await.unwrap_err();
     let text = failed.to_string();
     let place = format!("{}-0 at offset 2", topics.name("lines"));
     assert!(text.contains("0_0") && text.contains(&place), "{text}");

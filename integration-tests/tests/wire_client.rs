@@ -1,5 +1,8 @@
 //! Admin requests against a real broker.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::time::{Duration, Instant};
 
 use integration_tests::TestBroker;

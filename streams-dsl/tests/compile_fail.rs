@@ -3,6 +3,9 @@
 //! Each case in `tests/compile_fail` begins with the lines, behind `//~`, that the compiler has to say. The cases are
 //! compiled by `rustc` against this very build of the crate, so that nothing is built a second time.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

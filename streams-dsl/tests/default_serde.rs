@@ -1,5 +1,8 @@
 //! The derive: JSON, or a format of one's own.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use streams_dsl::prelude::*;
 use streams_dsl::serdes::SerdeError;
 use streams_test_driver::TopologyTestDriver;

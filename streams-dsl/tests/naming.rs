@@ -1,5 +1,8 @@
 //! Names and faults, as `build()` answers them.
 
+// A test that meets an error has failed.
+#![allow(clippy::unwrap_used)]
+
 use streams_dsl::prelude::*;
 
 #[test]

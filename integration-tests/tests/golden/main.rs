@@ -52,7 +52,7 @@ fn every_recorded_run_is_equalled() {
 fn case_files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("the folder can be read").path())
         .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".seed")))
         .collect();
     files.sort();

@@ -21,11 +21,11 @@ pub(crate) struct Side(Arc<Mutex<Vec<String>>>);
 
 impl Side {
     pub(crate) fn note(&self, text: impl Into<String>) {
-        self.0.lock().unwrap().push(text.into());
+        self.0.lock().expect("nobody panics while noting").push(text.into());
     }
 
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.0.lock().expect("nobody panics while noting"))
     }
 }
 

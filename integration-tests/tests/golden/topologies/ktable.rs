@@ -27,8 +27,8 @@ pub(super) fn table(b: &StreamsBuilder, topic: &str, store: &str) -> KTable<Stri
     b.table_with(topic, Consumed::new(), Materialized::named(store))
 }
 
-fn of_length_2(_: &String, value: &String) -> bool {
-    utf16_len(value) == 2
+fn of_length_2() -> impl Fn(&String, &String) -> bool + Send + Sync + 'static {
+    |_, value| utf16_len(value) == 2
 }
 
 fn table_source(b: &StreamsBuilder, _: &Side) {
@@ -44,15 +44,19 @@ fn table_source_optimized(b: &StreamsBuilder, side: &Side) {
 }
 
 fn table_filter(b: &StreamsBuilder, _: &Side) {
-    table(b, "in", "t").filter(of_length_2).to_stream().to("out");
+    table(b, "in", "t").filter(of_length_2()).to_stream().to("out");
 }
 
 fn table_filter_materialized(b: &StreamsBuilder, _: &Side) {
-    b.table("in").filter(of_length_2).materialized(Materialized::named("f")).to_stream().to("out");
+    b.table("in").filter(of_length_2()).materialized(Materialized::named("f")).to_stream().to("out");
 }
 
 fn table_filter_not_materialized(b: &StreamsBuilder, _: &Side) {
-    table(b, "in", "t").filter_not(of_length_2).materialized(Materialized::named("f")).to_stream().to("out");
+    table(b, "in", "t")
+        .filter_not(of_length_2())
+        .materialized(Materialized::named("f"))
+        .to_stream()
+        .to("out");
 }
 
 fn table_map_values(b: &StreamsBuilder, _: &Side) {

@@ -343,7 +343,7 @@ fn papi_named_children() -> Topology {
     let route = ProcessorSpec::new(|_| {
         Ok(step(|record: Record<Text, Text>, context: &mut Context<'_, '_>| match &record.value {
             None => context.forward(record),
-            Some(value) if utf16_len(value) % 2 == 0 => context.forward_to("evens", record),
+            Some(value) if utf16_len(value).is_multiple_of(2) => context.forward_to("evens", record),
             Some(_) => context.forward_to("odds", record),
         }))
     });

@@ -43,7 +43,7 @@ fn upper(value: Text) -> Text {
 }
 
 fn even(_: &Text, value: &Text) -> bool {
-    value.as_ref().is_some_and(|text| utf16_len(text) % 2 == 0)
+    value.as_ref().is_some_and(|text| utf16_len(text).is_multiple_of(2))
 }
 
 fn contains(part: &'static str) -> impl Fn(&Text, &Text) -> bool + Send + Sync + 'static {
@@ -199,7 +199,7 @@ fn through_topic(b: &StreamsBuilder, _: &Side) {
 fn topic_routing(b: &StreamsBuilder, _: &Side) {
     input(b).to_chosen(|record, _| match record {
         record if record.timestamp.as_millis() % 10 == 0 => "tens",
-        record if utf16_len(text(&record.value)) % 2 == 0 => "even",
+        record if utf16_len(text(&record.value)).is_multiple_of(2) => "even",
         _ => "odd",
     });
 }
