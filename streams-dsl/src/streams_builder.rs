@@ -163,7 +163,7 @@ impl StreamsBuilder {
         let place = from.append(operator, name, NodeTag::Plain, move |lowering| {
             lowering.processor(table.node::<Option<K>, Option<V>>(Arc::new(|key, value| (key, value))));
             let Some(store) = table.store() else { return };
-            lowering.store(store.builder());
+            store.add_to(lowering);
             if lowering.config.optimize && store.options.logging {
                 lowering.builder.use_source_as_changelog(&store.name, Arc::clone(&topic));
             }

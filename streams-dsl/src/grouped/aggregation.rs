@@ -63,7 +63,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
                     }))
                 },
             ));
-            lowering.store(of_node.store.builder());
+            of_node.store.add_to(lowering);
         });
         KTable { place, logic, key_serde, value_serde }
     }

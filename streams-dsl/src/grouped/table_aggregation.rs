@@ -189,7 +189,7 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
                     }))
                 },
             ));
-            lowering.store(of_node.store.builder());
+            of_node.store.add_to(lowering);
         });
         KTable { place, logic, key_serde, value_serde }
     }

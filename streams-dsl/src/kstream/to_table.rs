@@ -84,7 +84,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
                 ((!keys.is_null(&key)).then_some(key), row)
             })));
             if let Some(store) = table.store() {
-                lowering.store(store.builder());
+                store.add_to(lowering);
             }
         });
         KTable { place, logic, key_serde: Some(keys), value_serde: Some(values) }

@@ -54,7 +54,7 @@ impl<K: Data, V: Data> KTable<K, V> {
             );
             lowering.processor(spec);
             if let Some(store) = &store {
-                lowering.store(store.builder());
+                store.add_to(lowering);
             }
         });
         KTable { place, logic, key_serde: self.key_serde.clone(), value_serde: None }

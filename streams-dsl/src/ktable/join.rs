@@ -140,7 +140,7 @@ impl<K: Data, V: Data> KTable<K, V> {
                 },
             ));
             if let Some(store) = &store {
-                lowering.store(store.builder());
+                store.add_to(lowering);
             }
             lowering.copartition(&copartitioned);
         });

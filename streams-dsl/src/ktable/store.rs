@@ -11,6 +11,7 @@ use streams_core::time::Timestamp;
 use super::view::Lookup;
 use crate::change::Change;
 use crate::options::{Backend, SharedSerde, StoreOptions};
+use crate::plan::Lowering;
 
 /// What the plan knows of a table's store.
 pub(crate) struct TableStore<K, V> {
@@ -32,8 +33,19 @@ impl<K, V> Clone for TableStore<K, V> {
 }
 
 impl<K: Data, V: Data> TableStore<K, V> {
-    /// The store as the topology takes it.
-    pub(crate) fn builder(&self) -> Arc<dyn StoreBuilder> {
+    /// Adds the store to the topology.
+    pub(crate) fn add_to(&self, lowering: &mut Lowering<'_>) {
+        if self.options.history.is_some() {
+            let store = &self.name;
+            lowering.fault(format!(
+                "table store `{store}` is to be versioned, which tables cannot be yet: leave `Materialized::versioned` \
+                 out, or keep history in a processor of your own with `Stores::versioned_key_value`",
+            ));
+        }
+        lowering.store(self.builder());
+    }
+
+    fn builder(&self) -> Arc<dyn StoreBuilder> {
         let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
         self.options.apply(Stores::timestamped_key_value(Arc::clone(&self.name), keys, values)).build()
     }

@@ -112,7 +112,7 @@ impl<K: 'static, V: 'static> Materialized<K, V> {
     }
 
     /// Keeps former values for so long, in event time, so that joins find the one valid at their record's time
-    /// (KIP-889). It has a meaning for tables without windows only.
+    /// (KIP-889). Tables cannot be versioned yet: `build()` says so.
     pub fn versioned(mut self, history: Duration) -> Self {
         self.settings.history = Some(history);
         self

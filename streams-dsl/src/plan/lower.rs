@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use streams_core::processor::RecordType;
 use streams_core::state::StoreBuilder;
-use streams_core::topology::{ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError};
+use streams_core::topology::{
+    ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError, TopologyFault,
+};
 
 use super::Plan;
 use super::node::{NodeId, NodeTag, RepartitionNodes};
@@ -73,6 +75,11 @@ impl Lowering<'_> {
         if names.len() > 1 {
             self.builder.copartition(&names);
         }
+    }
+
+    /// Notes a fault, to be listed with the others.
+    pub(crate) fn fault(&mut self, message: impl Into<String>) {
+        self.builder.fault(TopologyFault::Other(message.into()));
     }
 }
 
