@@ -4,6 +4,8 @@
 
 mod broker;
 mod global_lookup;
+#[cfg(doctest)]
+mod guide;
 mod topics;
 mod word_count;
 

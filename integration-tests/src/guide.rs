@@ -1,0 +1,18 @@
+//! The pages of the guide, `docs/`: their programs are compiled and run by `cargo test`.
+
+macro_rules! pages {
+    ($($page:ident = $file:literal),* $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../../docs/", $file))]
+            mod $page {}
+        )*
+    };
+}
+
+pages! {
+    concepts = "concepts.md",
+    state = "state.md",
+    processor_api = "processor-api.md",
+    testing = "testing.md",
+    coming_from_kafka_streams = "coming-from-kafka-streams.md",
+}
