@@ -156,7 +156,7 @@ async fn one_member_runs_all_and_commits() {
     instance.runs(4).await;
     let metadata = instance.handle.group_metadata();
     assert!(metadata.member_id.starts_with("rides-instance-"), "{metadata:?}");
-    assert!(instance.handle.session_is_alive());
+    assert!(instance.handle.lease().covers(Duration::ZERO));
 
     instance
         .handle
@@ -177,7 +177,7 @@ async fn one_member_runs_all_and_commits() {
     assert_eq!(described.members[0].member_id, metadata.member_id);
 
     instance.handle.leave(false).await;
-    assert!(!instance.handle.session_is_alive());
+    assert!(!instance.handle.lease().covers(Duration::ZERO));
     let refused = instance.handle.commit_offsets(vec![offset(&topic, 0, 6)]).await;
     assert!(matches!(refused, Err(CommitError::Left { .. })), "{refused:?}");
     let described = client.describe_group(&group).await.expect("described");
@@ -301,7 +301,7 @@ fn heartbeats_go_on_while_the_application_blocks_its_threads() {
         let before = instance.runs(1).await;
         // The fault itself: a closure that blocks its thread for longer than the session.
         std::thread::sleep(session + Duration::from_secs(2));
-        assert!(instance.handle.session_is_alive());
+        assert!(instance.handle.lease().covers(Duration::ZERO));
         instance.handle.commit_offsets(vec![offset(&topic, 0, 3)]).await.expect("still a member");
         let after = instance.seen.borrow().clone();
         assert_eq!((after.generation, after.lost), (before.generation, 0));

@@ -140,6 +140,13 @@ pub enum Error {
         /// The partition.
         partition: crate::record::TopicPartition,
     },
+    /// The tasks may be another instance's: what was not sent is dropped, and tasks that are still this one's begin again from
+    /// their last commit.
+    #[error(
+        "the group may have gone on without this instance: what was not sent is dropped, and its tasks begin again \
+         from the last commit"
+    )]
+    SessionOver,
     /// The application did not end in time; what was not committed is processed again by whoever takes over.
     #[error("the application did not close within {after:?}")]
     ShutdownTimeout {

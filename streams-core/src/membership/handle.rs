@@ -13,6 +13,7 @@ use super::config::MembershipConfig;
 use super::error::CommitError;
 use super::event::MembershipEvent;
 use super::leader::GroupPlanner;
+use super::lease::Lease;
 use super::progress::{Progress, ProgressBoard};
 use super::shell::{Command, Shell};
 
@@ -157,12 +158,10 @@ impl MembershipHandle {
         self.metadata.clone()
     }
 
-    /// Whether the coordinator has confirmed this member within the session time-out, and so cannot have given its tasks to another.
-    ///
-    /// To be asked before something is sent that a new owner's writes must not be followed by: after a stop of the whole process
-    /// (SIGSTOP, a laptop's sleep) it is false until the next heartbeat is answered.
-    pub fn session_is_alive(&self) -> bool {
-        self.progress.session_is_alive()
+    /// The right to write for the tasks that this member has now. To be asked before something is sent that a new owner's
+    /// writes must not be followed by.
+    pub fn lease(&self) -> Lease {
+        Lease::new(self.progress.clone())
     }
 }
 

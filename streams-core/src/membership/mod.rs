@@ -22,10 +22,12 @@ mod event;
 mod group_member;
 mod handle;
 mod leader;
+mod lease;
 mod planning;
 mod progress;
 mod requests;
 mod shell;
+mod vigil;
 
 pub use config::MembershipConfig;
 pub use error::{CommitError, MembershipError};
@@ -34,4 +36,5 @@ pub use event::{
 };
 pub use handle::{GroupMetadata, Membership, MembershipHandle, OffsetToCommit};
 pub use leader::{GroupPlan, GroupPlanner, MemberSummary, PlanError, PlannedTask};
+pub use lease::Lease;
 pub use progress::Progress;

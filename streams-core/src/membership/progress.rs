@@ -28,11 +28,18 @@ pub(super) struct ProgressBoard {
     workers: Arc<Mutex<Vec<Weak<AtomicU64>>>>,
     /// Milliseconds since `clock` until which the coordinator keeps our place without another heartbeat.
     session_until_ms: Arc<AtomicU64>,
+    /// How often all tasks were lost so far.
+    losses: Arc<AtomicU64>,
 }
 
 impl Default for ProgressBoard {
     fn default() -> Self {
-        Self { clock: Instant::now(), workers: Arc::default(), session_until_ms: Arc::default() }
+        Self {
+            clock: Instant::now(),
+            workers: Arc::default(),
+            session_until_ms: Arc::default(),
+            losses: Arc::default(),
+        }
     }
 }
 
@@ -58,8 +65,18 @@ impl ProgressBoard {
         self.session_until_ms.store(until, Ordering::Release);
     }
 
-    pub(super) fn session_is_alive(&self) -> bool {
-        millis(self.clock.elapsed()) < self.session_until_ms.load(Ordering::Acquire)
+    /// Whether the session lasts for `time` from now on even if no further heartbeat is answered.
+    pub(super) fn session_lasts(&self, time: Duration) -> bool {
+        millis(self.clock.elapsed() + time) < self.session_until_ms.load(Ordering::Acquire)
+    }
+
+    /// Notes how often all tasks were lost. A session that follows a loss must be confirmed after this.
+    pub(super) fn note_losses(&self, losses: u64) {
+        self.losses.store(losses, Ordering::Release);
+    }
+
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
     }
 }
 

@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use crate::client::wire::{Connection, WireError};
+use crate::client::wire::{Connection, WireClient, WireError};
 use crate::record::TopicPartition;
 
 use super::config::MembershipConfig;
@@ -31,6 +31,8 @@ const PROTOCOL_NAME: &str = "rust-streams";
 const REBALANCE_GRACE: Duration = Duration::from_secs(5);
 /// Longest wait for the answer to LeaveGroup.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that leaving may take, with the search for the coordinator.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Sends requests of one member on the coordinator's connection.
 #[derive(Debug, Clone)]
@@ -43,6 +45,11 @@ pub(super) struct GroupConnection {
 }
 
 impl GroupConnection {
+    /// A connection to the coordinator beside the member's own, for what must not wait behind a JoinGroup.
+    pub(super) async fn open(client: &WireClient, config: &MembershipConfig) -> Result<Self, WireError> {
+        Ok(Self::new(connect_to_coordinator(client, &config.group_id).await?, config))
+    }
+
     pub(super) fn new(connection: Connection, config: &MembershipConfig) -> Self {
         Self {
             connection,
@@ -176,6 +183,30 @@ impl GroupConnection {
             }
         }
         Ok(refused)
+    }
+}
+
+/// A connection of our own to the coordinator.
+pub(super) async fn connect_to_coordinator(
+    client: &WireClient,
+    group: &str,
+) -> Result<Connection, WireError> {
+    let coordinator = client.ask_coordinator(group).await?;
+    Connection::open(&coordinator.address(), client.config()).await
+}
+
+/// LeaveGroup over a connection of its own.
+pub(super) async fn say_farewell(
+    client: &WireClient,
+    config: &MembershipConfig,
+    member_id: String,
+    reason: &'static str,
+) {
+    let farewell = async { GroupConnection::open(client, config).await?.leave(member_id, reason).await };
+    match tokio::time::timeout(LEAVE_MAX, farewell).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the coordinator could not be told that this member leaves"),
+        Err(_) => tracing::warn!("the coordinator did not take note in time that this member leaves"),
     }
 }
 

@@ -25,14 +25,13 @@ use super::handle::GroupMetadata;
 use super::leader::GroupPlanner;
 use super::planning;
 use super::progress::ProgressBoard;
-use super::requests::GroupConnection;
+use super::requests::{GroupConnection, connect_to_coordinator, say_farewell};
+use super::vigil::{Vigil, Watched, watch};
 
 /// Commits that may wait for a rebalance or a coordinator.
 const COMMITS_MAX: usize = 1_024;
 /// Pause before a refused commit is sent again.
 const COMMIT_RETRY: Duration = Duration::from_millis(50);
-/// Longest time that leaving may take.
-const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// What the handle asks for.
 #[derive(Debug)]
@@ -78,6 +77,8 @@ enum Input {
     Closed {
         token: u64,
     },
+    /// A heartbeat beside a request that waits.
+    Watched(Watched),
     /// Time to look at waiting commits again.
     RetryCommits,
     /// A farewell was said, or could not be.
@@ -111,6 +112,7 @@ pub(super) struct Shell {
     outbox: VecDeque<MembershipEvent>,
     metadata: watch::Sender<GroupMetadata>,
     progress: ProgressBoard,
+    vigil: Vigil,
     /// The coordinator's connection. Nothing but this member's requests goes over it, since JoinGroup blocks what follows.
     connection: Option<GroupConnection>,
     /// Numbers the connections; answers that came over a former one are dropped.
@@ -132,6 +134,7 @@ impl Shell {
     ) -> Self {
         Self {
             member: GroupMember::new(config.clone(), Instant::now().into_std()),
+            vigil: Vigil::new(&config),
             config,
             // Connections of its own: those of the application's client live on the application's runtime.
             client: WireClient::new(client.config().clone()),
@@ -188,7 +191,8 @@ impl Shell {
         let now = Instant::now();
         let member = self.member.deadline(now.into_std(), self.progress.slowest().map(Instant::into_std));
         let commits = self.commits.iter().map(|commit| commit.deadline).min();
-        let times = [member.map(Instant::from_std), commits, self.commits_not_before];
+        let vigil = self.vigil.due().filter(|_| self.member.awaits_group());
+        let times = [member.map(Instant::from_std), commits, self.commits_not_before, vigil];
         // Far away when there is nothing to wait for but news.
         times.into_iter().flatten().min().unwrap_or(now + Duration::from_secs(3_600))
     }
@@ -204,8 +208,20 @@ impl Shell {
                 Action::Tell(news) => self.tell(news),
             }
         }
+        self.keep_vigil();
         self.publish();
         self.send_commits();
+    }
+
+    fn keep_vigil(&mut self) {
+        if !self.member.awaits_group() {
+            return self.vigil.rest();
+        }
+        let Some(connection) = self.vigil.begin() else { return };
+        let identity = (self.member.generation(), self.member.member_id().to_owned());
+        let (client, config) = (self.client.clone(), self.config.clone());
+        self.under_way
+            .push(Box::pin(async move { Input::Watched(watch(client, config, connection, identity).await) }));
     }
 
     fn obey(&mut self, command: Command) {
@@ -249,6 +265,11 @@ impl Shell {
             }
             Input::Ready { token, held } => self.member.ready(token, held),
             Input::Closed { token } => self.member.closed(token),
+            Input::Watched(watched) => {
+                if let Some(sent) = self.vigil.end(watched) {
+                    self.member.confirm(sent.into_std());
+                }
+            }
             Input::RetryCommits => self.commits_not_before = None,
             Input::Coordinator { .. } | Input::Joined { .. } | Input::Synced { .. } | Input::Beat { .. } => {}
             Input::Left => {}
@@ -369,6 +390,7 @@ impl Shell {
         self.progress.confirm_session(until);
         let (generation, member_id) = (self.member.generation(), self.member.member_id());
         let losses = self.member.losses();
+        self.progress.note_losses(losses);
         self.metadata.send_if_modified(|metadata| {
             let same = metadata.generation == generation
                 && metadata.member_id == member_id
@@ -469,29 +491,5 @@ impl Shell {
         for commit in self.commits.drain(..) {
             commit.finish(Err(CommitError::Left { group: self.config.group_id.clone() }));
         }
-    }
-}
-
-/// A connection of our own to the coordinator.
-async fn connect_to_coordinator(client: &WireClient, group: &str) -> Result<Connection, WireError> {
-    let coordinator = client.ask_coordinator(group).await?;
-    Connection::open(&coordinator.address(), client.config()).await
-}
-
-/// LeaveGroup over a connection of its own, since JoinGroup may block the member's.
-async fn say_farewell(
-    client: &WireClient,
-    config: &MembershipConfig,
-    member_id: String,
-    reason: &'static str,
-) {
-    let farewell = async {
-        let connection = connect_to_coordinator(client, &config.group_id).await?;
-        GroupConnection::new(connection, config).leave(member_id, reason).await
-    };
-    match tokio::time::timeout(LEAVE_MAX, farewell).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the coordinator could not be told that this member leaves"),
-        Err(_) => tracing::warn!("the coordinator did not take note in time that this member leaves"),
     }
 }

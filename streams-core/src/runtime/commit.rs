@@ -13,7 +13,7 @@ use crate::client::wire::{Isolation, OffsetSpec, WireClient};
 use crate::client::{ClientError, DataProducer, GroupMember};
 use crate::config::ProcessingGuarantee;
 use crate::error::Error;
-use crate::membership::{CommitError, MembershipHandle, OffsetToCommit};
+use crate::membership::{CommitError, Lease, MembershipHandle, OffsetToCommit};
 use crate::record::TopicPartition;
 
 /// Pause between two tries of a commit that the coordinator could not take.
@@ -32,6 +32,8 @@ pub(super) struct PreparedEpoch {
     pub(super) has_work: bool,
     /// The changelog partitions that were produced to.
     pub(super) changelogs: Vec<TopicPartition>,
+    /// Whether the task is still this member's.
+    pub(super) lease: Lease,
     /// Tells the task that the epoch is committed, or, dropped, that it is not.
     pub(super) committed: oneshot::Sender<ChangelogEnds>,
 }
@@ -62,6 +64,9 @@ impl Committer {
         let offsets: Vec<OffsetToCommit> =
             epochs.iter().flat_map(|epoch| epoch.offsets.iter().cloned()).collect();
         if epochs.iter().any(|epoch| epoch.has_work) {
+            if offsets.is_empty() && !all_leased(&epochs) {
+                return Err(Error::SessionOver);
+            }
             self.producer.flush(self.patience).await?;
             let committed = match self.guarantee {
                 ProcessingGuarantee::AtLeastOnce => self.commit_offsets(offsets).await?,
@@ -74,20 +79,15 @@ impl Committer {
         let changelogs: Vec<TopicPartition> =
             epochs.iter().flat_map(|epoch| epoch.changelogs.iter().cloned()).collect();
         let ends: ChangelogEnds = Arc::new(self.ends(&changelogs).await?);
+        if !all_leased(&epochs) {
+            // A new owner's records may lie before these ends; the stores do not have them.
+            return Err(Error::SessionOver);
+        }
         for epoch in epochs {
             // A task that is gone needs no answer.
             let _ = epoch.committed.send(Arc::clone(&ends));
         }
         Ok(Committed::Yes)
-    }
-
-    /// Gives up what was produced since the last commit, where that is possible.
-    pub(super) async fn roll_back(&self) -> Result<(), Error> {
-        if self.guarantee == ProcessingGuarantee::ExactlyOnce {
-            self.producer.abort_transaction(self.patience).await?;
-            self.producer.begin_transaction()?;
-        }
-        Ok(())
     }
 
     /// The offsets behind the last records of these partitions.
@@ -136,7 +136,6 @@ impl Committer {
                 Ok(()) => break,
                 Err(ClientError::Transaction(fault)) if is_foreign(fault.code) => {
                     tracing::warn!(%fault, "commit refused");
-                    self.roll_back().await?;
                     return Ok(Committed::Lost);
                 }
                 Err(fault) if fault.is_retriable() && Instant::now() < until => {
@@ -166,6 +165,10 @@ impl Committer {
         }
         self.producer.commit_transaction(self.patience).await
     }
+}
+
+fn all_leased(epochs: &[PreparedEpoch]) -> bool {
+    epochs.iter().all(|epoch| epoch.lease.covers(Duration::ZERO))
 }
 
 /// Whether the group's coordinator says that this member is not what it was (KIP-447).

@@ -1,13 +1,22 @@
 //! From the application's settings to those of each client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::ClientProperties;
+use uuid::Uuid;
+
 use crate::client::wire::{Sasl, WireConfig};
+use crate::client::{ClientProperties, DataProducer};
 use crate::config::{ProcessingGuarantee, StreamsConfig};
+use crate::error::Error;
 
 /// Longest wait for one connection to a broker; the start's own limit lies above it.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
+
+/// One try to get a transactional id from its coordinator.
+const INIT_TRANSACTIONS_MAX: Duration = Duration::from_secs(5);
+/// The part of `transaction.timeout.ms` after which a transaction is committed whatever else is going on.
+const TRANSACTION_SHARE: f64 = 0.6;
 
 /// Which of the data clients of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +45,16 @@ pub(super) fn properties(config: &StreamsConfig, kind: ClientKind, name: &str) -
         ClientKind::Restore => vec![&config.consumer, &config.restore_consumer],
         ClientKind::Producer => vec![&config.producer],
     };
+    let bounded = kind == ClientKind::Producer && config.guarantee == ProcessingGuarantee::AtLeastOnce;
+    properties.delivery_timeout_max = bounded.then(|| delivery_limit(config));
     maps.into_iter().flatten().fold(properties, |properties, (key, value)| properties.with(key, value))
+}
+
+/// How long a record may wait in a producer at-least-once. A record is handed over only while the session lasts for this long
+/// ([`Lease`](crate::membership::Lease)), so that librdkafka has sent it or dropped it before another instance can own its task:
+/// also when the process stands still meanwhile, for librdkafka looks at the time before it sends. (Exactly-once the broker fences.)
+pub(super) fn delivery_limit(config: &StreamsConfig) -> Duration {
+    config.session_timeout / 2
 }
 
 /// The settings of the client for the group and for topics.
@@ -49,5 +67,47 @@ pub(super) fn wire(config: &StreamsConfig) -> WireConfig {
             wire.sasl(Sasl::Plain { username: username.clone(), password: password.clone() })
         }
         _ => wire,
+    }
+}
+
+/// Makes a worker's producers, one after the other.
+#[derive(Debug)]
+pub(super) struct ProducerMaker {
+    properties: ClientProperties,
+    /// With exactly-once: the same after a restart, so that what a former producer left open is given up at once.
+    transactional_id: Option<String>,
+    /// How long a record may wait in the producer.
+    pub(super) delivery_limit: Duration,
+}
+
+impl ProducerMaker {
+    /// For the worker number `index` of the process `process`.
+    pub(super) fn new(config: &StreamsConfig, index: usize, process: Uuid) -> Self {
+        let exactly_once = config.guarantee == ProcessingGuarantee::ExactlyOnce;
+        ProducerMaker {
+            properties: properties(config, ClientKind::Producer, &format!("worker-{index}")),
+            transactional_id: exactly_once.then(|| format!("{}-{process}-{index}", config.application_id)),
+            delivery_limit: delivery_limit(config),
+        }
+    }
+
+    /// Starts a producer, in a transaction where there are any.
+    ///
+    /// # Errors
+    /// When a property cannot be used, or the transaction's coordinator does not answer.
+    pub(super) async fn make(&self) -> Result<Arc<DataProducer>, Error> {
+        let producer = DataProducer::start(&self.properties, self.transactional_id.as_deref())?;
+        if self.transactional_id.is_some() {
+            producer.init_transactions(INIT_TRANSACTIONS_MAX).await?;
+            producer.begin_transaction()?;
+        }
+        Ok(Arc::new(producer))
+    }
+
+    /// How long a transaction may go on without a commit: most of what the coordinator allows.
+    pub(super) fn transaction_limit(&self) -> Option<Duration> {
+        self.transactional_id
+            .as_ref()
+            .map(|_| self.properties.transaction_timeout().mul_f64(TRANSACTION_SHARE))
     }
 }

@@ -5,6 +5,7 @@
 //! fetch (the consumer's thread) → queue, deserialize, process, update state, gather (`task_runner`) → produce
 //! (`record_collector`) → commit (`commit`). `open_task` and `restore` come before, `instance` decides who runs what.
 
+mod begin_anew;
 mod commit;
 mod data_clients;
 mod global_worker;
@@ -21,6 +22,7 @@ mod state_directory;
 mod status_board;
 mod streams_state;
 mod task_runner;
+mod trouble;
 mod worker;
 
 pub(crate) use startup::Startup;

@@ -1,7 +1,7 @@
 //! From an assigned task to one that can run: lock, open, restore, find the offsets to begin from.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use crate::client::wire::{CommittedOffset as Fetched, Isolation, OffsetSpec, Wir
 use crate::client::{FetchFrom, FetchedMessage};
 use crate::config::ResetPolicy;
 use crate::error::Error;
-use crate::membership::{AssignedTask, MembershipHandle};
+use crate::membership::{AssignedTask, Lease, MembershipHandle, OffsetToCommit};
 use crate::processor::PartitionCounts;
 use crate::record::TopicPartition;
 use crate::state::ReadOnlyStores;
@@ -42,6 +42,8 @@ pub(super) struct TaskOpener {
     pub(super) status: StatusBoard,
     /// How long another process may hold a task's directory.
     pub(super) lock_patience: Duration,
+    /// Tasks whose state was found damaged while they ran.
+    pub(super) distrusted: Mutex<BTreeSet<TaskId>>,
 }
 
 /// A task that is restored and ready to process.
@@ -51,12 +53,20 @@ pub(super) struct OpenedTask {
     pub(super) directory: TaskDirectory,
     pub(super) inputs: Vec<(TopicPartition, FetchFrom)>,
     pub(super) retention: RetentionCheck,
+    /// Of the membership that the task was assigned to.
+    pub(super) lease: Lease,
+    /// One of its offsets as the group has it.
+    pub(super) fence: Option<OffsetToCommit>,
 }
 
 impl TaskOpener {
     pub(super) async fn open(&self, assigned: AssignedTask) -> Result<OpenedTask, Error> {
         let id = assigned.id;
+        let lease = self.membership.lease();
         let directory = self.lock(id).await?;
+        if self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).remove(&id) {
+            wipe(&directory)?;
+        }
         let committed = self.membership.fetch_committed(&assigned.partitions, true).await?;
         let mut task = self.open_restored(&assigned, &directory, &committed).await?;
         let known: Vec<Option<CommittedOffset>> = task
@@ -79,8 +89,14 @@ impl TaskOpener {
             };
             inputs.push((partition, from));
         }
+        let fence = committed.iter().next().map(|(partition, committed)| OffsetToCommit {
+            partition: partition.clone(),
+            offset: committed.offset,
+            leader_epoch: committed.leader_epoch,
+            metadata: committed.metadata.clone(),
+        });
         let retention = RetentionCheck::new(Arc::clone(&self.retentions));
-        Ok(OpenedTask { task, directory, inputs, retention })
+        Ok(OpenedTask { task, directory, inputs, retention, lease, fence })
     }
 
     /// Opens the stores and restores them; state that does not fit its changelog is deleted, once, and restored from
@@ -116,12 +132,14 @@ impl TaskOpener {
                 return Err(task_error(assigned.id)(fault));
             }
             tracing::warn!(task = %assigned.id, %fault, "the task's state is deleted and restored from its changelogs");
-            directory.wipe().map_err(|source| Error::StateDirectory {
-                path: directory.path().to_owned(),
-                reason: source.to_string(),
-            })?;
+            wipe(directory)?;
             wiped = true;
         }
+    }
+
+    /// Lets the state of a task be deleted and restored from its changelogs when it is opened next.
+    pub(super) fn distrust(&self, task: TaskId) {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
     }
 
     pub(super) async fn lock(&self, task: TaskId) -> Result<TaskDirectory, Error> {
@@ -168,4 +186,11 @@ impl TaskOpener {
             }
         }
     }
+}
+
+fn wipe(directory: &TaskDirectory) -> Result<(), Error> {
+    directory.wipe().map_err(|source| Error::StateDirectory {
+        path: directory.path().to_owned(),
+        reason: source.to_string(),
+    })
 }

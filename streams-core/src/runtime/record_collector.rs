@@ -8,12 +8,20 @@ use tokio::time::Instant;
 use crate::client::wire::WireClient;
 use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic};
 use crate::error::Error;
+use crate::membership::Lease;
 use crate::processor::{Output, PartitionCounts, RecordArena, partition_for_key};
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 
 /// A full producer's queue and a topic that does not exist are waited for; this long between two looks.
 const TOPIC_RETRY: Duration = Duration::from_millis(100);
+
+/// After so many records the lease is looked at: those handed over since a stop of the process still wait in the producer then.
+const RECORDS_PER_LEASE_CHECK: usize = 32;
+/// Records are handed over within this time after a look at the lease.
+const LEASE_SLACK: Duration = Duration::from_millis(100);
+/// Between two looks at a lease that is about to end.
+const LEASE_RETRY: Duration = Duration::from_millis(5);
 
 /// Hands the records of one task to its worker's producer: chooses partitions, waits while the producer's queue is
 /// full.
@@ -23,6 +31,8 @@ pub(super) struct RecordCollector {
     wire: WireClient,
     partition_counts: PartitionCounts,
     patience: Duration,
+    // At-least-once: the right to send, and how long a record may wait in the producer.
+    lease: Option<(Lease, Duration)>,
     // By the task's own numbers of topics.
     targets: Vec<Target>,
     changelogs: Vec<(Arc<str>, ProducerTopic)>,
@@ -48,10 +58,40 @@ impl RecordCollector {
             wire,
             partition_counts,
             patience,
+            lease: None,
             targets: Vec::new(),
             changelogs: Vec::new(),
             keyless: 0,
         }
+    }
+
+    /// The same, but it hands records over only while the lease lasts for longer than they may wait in the producer.
+    pub(super) fn leased(mut self, lease: Lease, delivery_limit: Duration) -> Self {
+        self.lease = Some((lease, delivery_limit));
+        self
+    }
+
+    /// Whether records may be handed over now.
+    pub(super) fn may_send(&self) -> bool {
+        self.lease.as_ref().is_none_or(|(lease, limit)| lease.covers(*limit + LEASE_SLACK))
+    }
+
+    /// Waits until records may be handed over. `since_last_look` says that some were since the last call: if the process has stood
+    /// still meanwhile, they come too late and are dropped.
+    async fn await_lease(&self, since_last_look: bool) -> Result<(), Error> {
+        let Some((lease, limit)) = self.lease.as_ref().filter(|_| !self.may_send()) else { return Ok(()) };
+        if since_last_look && !lease.covers(*limit) {
+            self.producer.purge();
+            return Err(Error::SessionOver);
+        }
+        let until = Instant::now() + *limit;
+        while !self.may_send() {
+            if lease.is_lost() || Instant::now() > until {
+                return Err(Error::SessionOver);
+            }
+            tokio::time::sleep(LEASE_RETRY).await;
+        }
+        Ok(())
     }
 
     /// Whether a record that was handed over before has failed.
@@ -71,7 +111,10 @@ impl RecordCollector {
             self.targets.push(target);
         }
         self.keyless = self.keyless.wrapping_add(1) & i32::MAX;
-        for view in output.iter() {
+        for (number, view) in output.iter().enumerate() {
+            if number.is_multiple_of(RECORDS_PER_LEASE_CHECK) {
+                self.await_lease(number > 0).await?;
+            }
             let target = &self.targets[view.record.topic as usize];
             let partition = match (view.record.partition, view.partition_key) {
                 (Some(partition), _) => partition,
@@ -106,7 +149,10 @@ impl RecordCollector {
             }
         };
         let topic = &self.changelogs[index].1;
-        for (key, value, record) in records.iter() {
+        for (number, (key, value, record)) in records.iter().enumerate() {
+            if number.is_multiple_of(RECORDS_PER_LEASE_CHECK) {
+                self.await_lease(number > 0).await?;
+            }
             let at = record.timestamp.unwrap_or(Timestamp::UNKNOWN);
             if topic.send(changelog.partition, at, key, value, &record.headers)? == Enqueued::Full {
                 self.wait_and_send(topic, changelog.partition, at, key, value, &record.headers).await?;
@@ -129,6 +175,7 @@ impl RecordCollector {
         loop {
             self.producer.check()?;
             self.producer.room().await;
+            self.await_lease(true).await?;
             if topic.send(partition, at, key, value, headers)? == Enqueued::Taken {
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! The start of an application: broker there, topics there and fitting, then clients, workers, membership.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::commit::Committer;
-use super::data_clients::{ClientKind, properties, wire};
+use super::data_clients::{ClientKind, ProducerMaker, properties, wire};
 use super::global_worker::{GlobalSetup, GlobalWorker};
 use super::instance::{Instance, WorkerLink};
 use super::open_task::TaskOpener;
@@ -21,10 +21,11 @@ use super::standby::Standbys;
 use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
+use super::trouble::passes;
 use super::worker::{Worker, WorkerParts};
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
-use crate::client::{ClientProperties, DataConsumer, DataProducer};
+use crate::client::{DataConsumer, DataProducer};
 use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
@@ -86,6 +87,7 @@ impl Startup {
             offset_reset: config.offset_reset,
             status: self.status.clone(),
             lock_patience: config.session_timeout,
+            distrusted: Mutex::default(),
         });
         let (reports, from_workers) = mpsc::unbounded_channel();
         let mut workers = Vec::with_capacity(config.threads);
@@ -127,20 +129,22 @@ impl Startup {
         reports: mpsc::UnboundedSender<super::worker::WorkerReport>,
     ) -> Result<WorkerParts, Error> {
         let config = &self.config;
-        let client = |kind| properties(config, kind, &format!("worker-{index}"));
+        let client = properties(config, ClientKind::Main, &format!("worker-{index}"));
         let buffer_bytes = fetch_buffer_bytes(config);
-        let consumer = DataConsumer::start(&client(ClientKind::Main), &config.application_id, buffer_bytes)?;
-        let producer = self.producer(&client(ClientKind::Producer), index, opener).await?;
+        let consumer = DataConsumer::start(&client, &config.application_id, buffer_bytes)?;
+        let producers = ProducerMaker::new(config, index, opener.directory.process_id());
+        let producer = first_producer(&producers, config.startup_timeout).await?;
         Ok(WorkerParts {
             index,
             consumer,
             committer: Committer {
-                producer: Arc::new(producer),
+                producer,
                 membership: membership.handle.clone(),
                 wire: wire.clone(),
                 patience: config.task_timeout,
                 guarantee: config.guarantee,
             },
+            producers,
             opener: Arc::clone(opener),
             partition_counts: partition_counts.clone(),
             status: self.status.clone(),
@@ -199,25 +203,6 @@ impl Startup {
         };
         GlobalWorker::open(setup).await.map(Some)
     }
-
-    /// A worker's producer; with exactly-once its id is the same after a restart, so that what its former self left
-    /// open is given up at once.
-    async fn producer(
-        &self,
-        properties: &ClientProperties,
-        index: usize,
-        opener: &TaskOpener,
-    ) -> Result<DataProducer, Error> {
-        if self.config.guarantee == ProcessingGuarantee::AtLeastOnce {
-            return Ok(DataProducer::start(properties, None)?);
-        }
-        let process = opener.directory.process_id();
-        let id = format!("{}-{process}-{index}", self.config.application_id);
-        let producer = DataProducer::start(properties, Some(&id))?;
-        producer.init_transactions(self.config.startup_timeout).await?;
-        producer.begin_transaction()?;
-        Ok(producer)
-    }
 }
 
 /// Waits for a broker and for the source topics, as long as the configuration says; topics that do not fit each other
@@ -255,6 +240,20 @@ async fn wait_for_topics(planner: &TopicPlanner, config: &StreamsConfig) -> Resu
             }
         }
         tokio::time::sleep(TOPIC_RETRY).await;
+    }
+}
+
+/// A worker's first producer. With exactly-once its coordinator may still be busy with what a former one left.
+async fn first_producer(producers: &ProducerMaker, patience: Duration) -> Result<Arc<DataProducer>, Error> {
+    let begun = Instant::now();
+    loop {
+        match producers.make().await {
+            Err(error) if passes(&error) && begun.elapsed() < patience => {
+                tracing::warn!(%error, "no producer yet");
+                tokio::time::sleep(TOPIC_RETRY).await;
+            }
+            made => return made,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::status_board::StatusBoard;
 use super::worker::TaskReport;
 use crate::client::{ClientError, FetchEvent, FetchPermit, FetchedBatch, FetchedMessage};
 use crate::error::Error;
-use crate::membership::OffsetToCommit;
+use crate::membership::{Lease, OffsetToCommit};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::task::{Gathered, Stopped, StreamTask, TaskError};
 use crate::time::Timestamp;
@@ -30,6 +30,8 @@ const HELD_RECORDS_MAX: usize = 20_000;
 const COMMIT_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a busy task notes its progress for others to see.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two looks whether the tasks are surely still this member's.
+const LEASE_RETRY: Duration = Duration::from_millis(20);
 /// How long a task sleeps at most, so that what it shows does not get old.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -75,6 +77,9 @@ pub(super) struct TaskRunner {
     finished: bool,
     status: StatusBoard,
     status_at: Instant,
+    lease: Lease,
+    // An offset as it is committed already.
+    fence: Option<OffsetToCommit>,
     // Records processed and dropped that the metrics know of.
     counted: (u64, u64),
     reports: mpsc::UnboundedSender<TaskReport>,
@@ -90,7 +95,7 @@ impl TaskRunner {
         status: StatusBoard,
         reports: mpsc::UnboundedSender<TaskReport>,
     ) -> Self {
-        let OpenedTask { task, directory, inputs, retention } = opened;
+        let OpenedTask { task, directory, inputs, retention, lease, fence } = opened;
         let input = |(partition, _)| Input {
             partition,
             permits: VecDeque::new(),
@@ -114,6 +119,8 @@ impl TaskRunner {
             finished: false,
             status,
             status_at: Instant::now(),
+            lease,
+            fence,
             counted: (0, 0),
             reports,
             _directory: directory,
@@ -169,6 +176,9 @@ impl TaskRunner {
             return Ok(Some(IDLE_MAX));
         }
         self.collector.check()?;
+        if !self.collector.may_send() {
+            return Ok(Some(LEASE_RETRY));
+        }
         let now = wall_clock();
         if self.task.next_punctuation().is_some_and(|due| due <= now) {
             self.task.punctuate(now).map_err(task_error(self.id))?;
@@ -294,10 +304,18 @@ impl TaskRunner {
         self.committing = Some(answer);
         self.held_records = 0;
         self.commit_asked = None;
+        let mut offsets: Vec<OffsetToCommit> = epoch.offsets.into_iter().map(offset).collect();
+        if let Some(latest) = offsets.first() {
+            self.fence = Some(latest.clone());
+        } else if has_work && self.exactly_once {
+            // Only with an offset does the coordinator look whether the task is still this member's.
+            offsets.extend(self.fence.clone());
+        }
         let prepared = PreparedEpoch {
-            offsets: epoch.offsets.into_iter().map(offset).collect(),
+            offsets,
             has_work,
             changelogs: produced.map(|(changelog, _)| changelog.partition.clone()).collect(),
+            lease: self.lease.clone(),
             committed,
         };
         // A worker that does not wait any more has failed, and closes its tasks.

@@ -1,25 +1,30 @@
 //! A worker: one consumer, one producer, and the tasks whose records go through them.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::commit::{Committed, Committer, PreparedEpoch};
+use super::data_clients::ProducerMaker;
 use super::open_task::{OpenedTask, TaskOpener};
 use super::purge::RepartitionPurge;
 use super::record_collector::RecordCollector;
 use super::status_board::StatusBoard;
 use super::task_runner::{TaskMessage, TaskRunner};
+use super::trouble::Trouble;
 use crate::client::{ClientError, DataConsumer, FetchAssignment, FetchFrom};
 use crate::config::{ProcessingGuarantee, ResetPolicy};
 use crate::error::Error;
 use crate::membership::{AssignedTask, OffsetToCommit, Progress};
 use crate::processor::PartitionCounts;
 use crate::record::TopicPartition;
+use crate::task::panic_message;
 use crate::topology::TaskId;
 
 /// How often a worker without work shows that it lives.
@@ -66,6 +71,7 @@ pub(super) struct WorkerParts {
     pub(super) index: usize,
     pub(super) consumer: DataConsumer,
     pub(super) committer: Committer,
+    pub(super) producers: ProducerMaker,
     pub(super) opener: Arc<TaskOpener>,
     pub(super) partition_counts: PartitionCounts,
     pub(super) status: StatusBoard,
@@ -76,26 +82,39 @@ pub(super) struct WorkerParts {
     pub(super) reports: mpsc::UnboundedSender<WorkerReport>,
 }
 
+/// A task of a worker, as the group has assigned it.
 #[derive(Debug)]
-enum TaskHandle {
+pub(super) struct TaskEntry {
+    pub(super) assigned: AssignedTask,
+    pub(super) handle: TaskHandle,
+}
+
+#[derive(Debug)]
+pub(super) enum TaskHandle {
     Opening(JoinHandle<()>),
     Running {
         mailbox: mpsc::UnboundedSender<TaskMessage>,
         inputs: Vec<TopicPartition>,
         runner: JoinHandle<()>,
     },
+    /// Given up for now: it is opened again when the worker begins anew.
+    Waiting,
 }
 
 #[derive(Debug)]
 pub(super) struct Worker {
-    parts: WorkerParts,
-    tasks: BTreeMap<TaskId, TaskHandle>,
+    pub(super) parts: WorkerParts,
+    pub(super) tasks: BTreeMap<TaskId, TaskEntry>,
     from_tasks: mpsc::UnboundedReceiver<TaskReport>,
     to_worker: mpsc::UnboundedSender<TaskReport>,
-    commits_held: bool,
+    // Since when commits by the clock wait for the end of a rebalance.
+    commits_held: Option<Instant>,
     next_commit: Instant,
-    // A task has failed: a transaction that holds its records must not be committed.
-    failed: bool,
+    pub(super) trouble: Trouble,
+    // When tasks that wait are to be opened again.
+    pub(super) anew_at: Option<Instant>,
+    // The producer holds what must not be sent or committed any more: another is to be made before any task runs.
+    pub(super) producer_spoilt: bool,
 }
 
 impl Worker {
@@ -103,13 +122,15 @@ impl Worker {
         let (to_worker, from_tasks) = mpsc::unbounded_channel();
         let next_commit = Instant::now() + parts.commit_interval;
         Worker {
+            trouble: Trouble::new(parts.committer.patience),
             parts,
             tasks: BTreeMap::new(),
             from_tasks,
             to_worker,
-            commits_held: false,
+            commits_held: None,
             next_commit,
-            failed: false,
+            anew_at: None,
+            producer_spoilt: false,
         }
     }
 
@@ -117,20 +138,32 @@ impl Worker {
     pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<WorkerCommand>) {
         loop {
             self.parts.progress.touch();
-            let idle = Instant::now() + PROGRESS_INTERVAL;
-            let wake = if self.commits_held { idle } else { self.next_commit.min(idle) };
+            let wake = self.next_tick();
             let outcome = tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command).await,
                     None => return,
                 },
                 Some(report) = self.from_tasks.recv() => self.note(report).await,
-                () = tokio::time::sleep_until(wake) => self.commit_by_the_clock().await,
+                () = tokio::time::sleep_until(wake) => self.tick().await,
             };
             if let Err(error) = outcome {
-                self.fail(error);
+                self.recover(None, error).await;
             }
         }
+    }
+
+    fn next_tick(&self) -> Instant {
+        let idle = Instant::now() + PROGRESS_INTERVAL;
+        let commit = if self.commits_held.is_some() { idle } else { self.next_commit };
+        self.anew_at.unwrap_or(idle).min(commit).min(idle)
+    }
+
+    async fn tick(&mut self) -> Result<(), Error> {
+        if self.anew_at.is_some_and(|at| at <= Instant::now()) {
+            self.open_waiting().await;
+        }
+        self.commit_by_the_clock().await
     }
 
     async fn obey(&mut self, command: WorkerCommand) -> Result<(), Error> {
@@ -146,12 +179,12 @@ impl Worker {
             }
             WorkerCommand::CommitAndHold(done) => {
                 let outcome = self.commit().await;
-                self.commits_held = true;
+                self.commits_held = Some(Instant::now());
                 let _ = done.send(());
                 outcome
             }
             WorkerCommand::ResumeCommits => {
-                self.commits_held = false;
+                self.commits_held = None;
                 Ok(())
             }
         }
@@ -160,37 +193,40 @@ impl Worker {
     async fn note(&mut self, report: TaskReport) -> Result<(), Error> {
         match report {
             TaskReport::Opened(opened) => self.start(*opened).await,
-            TaskReport::CommitWanted if self.commits_held => Ok(()),
+            TaskReport::CommitWanted if self.commits_are_held() => Ok(()),
             TaskReport::CommitWanted => self.commit().await,
             TaskReport::OutOfRange { partition, fault } => self.reset_offset(partition, fault).await,
             TaskReport::Failed { task, error } => {
-                tracing::error!(%task, %error, "task failed");
-                self.failed = true;
-                self.close(&[task], false).await?;
-                Err(error)
+                self.recover(Some(task), error).await;
+                Ok(())
             }
         }
     }
 
-    fn open(&mut self, task: AssignedTask) {
+    pub(super) fn open(&mut self, task: AssignedTask) {
         let (opener, reports) = (Arc::clone(&self.parts.opener), self.to_worker.clone());
         let id = task.id;
         self.parts.status.add(id, self.parts.index);
+        let assigned = task.clone();
         let opening = tokio::spawn(async move {
-            let report = match opener.open(task).await {
+            let report = match unpanicked(opener.open(task)).await.and_then(|opened| opened) {
                 Ok(opened) => TaskReport::Opened(Box::new(opened)),
                 Err(error) => TaskReport::Failed { task: id, error },
             };
             // The worker is gone when the application is.
             let _ = reports.send(report);
         });
-        self.tasks.insert(id, TaskHandle::Opening(opening));
+        self.tasks.insert(id, TaskEntry { assigned, handle: TaskHandle::Opening(opening) });
     }
 
     /// Lets an opened task process: its partitions are fetched from where the group has committed.
     async fn start(&mut self, opened: OpenedTask) -> Result<(), Error> {
         let id = opened.task.id();
-        if !matches!(self.tasks.get(&id), Some(TaskHandle::Opening(_))) {
+        let spoilt = self.producer_spoilt;
+        let entry = self.tasks.get_mut(&id).filter(|entry| matches!(entry.handle, TaskHandle::Opening(_)));
+        let Some(entry) = entry else { return Ok(()) };
+        if spoilt {
+            entry.handle = TaskHandle::Waiting;
             return Ok(());
         }
         let (mailbox, received) = mpsc::unbounded_channel();
@@ -216,6 +252,10 @@ impl Worker {
             self.parts.partition_counts.clone(),
             *patience,
         );
+        let collector = match self.exactly_once() {
+            true => collector,
+            false => collector.leased(opened.lease.clone(), self.parts.producers.delivery_limit),
+        };
         let runner = TaskRunner::new(
             opened,
             collector,
@@ -223,8 +263,15 @@ impl Worker {
             self.parts.status.clone(),
             self.to_worker.clone(),
         );
-        let runner = tokio::spawn(runner.run(received));
-        self.tasks.insert(id, TaskHandle::Running { mailbox, inputs, runner });
+        let reports = self.to_worker.clone();
+        let runner = tokio::spawn(async move {
+            if let Err(error) = unpanicked(runner.run(received)).await {
+                let _ = reports.send(TaskReport::Failed { task: id, error });
+            }
+        });
+        if let Some(entry) = self.tasks.get_mut(&id) {
+            entry.handle = TaskHandle::Running { mailbox, inputs, runner };
+        }
         self.parts.consumer.assign(assignments).await?;
         self.parts.status.update(id, |status| status.running = true);
         let _ = self.parts.reports.send(WorkerReport::TaskRuns);
@@ -235,10 +282,17 @@ impl Worker {
         if let Some(fault) = self.parts.consumer.take_fault() {
             tracing::warn!(%fault, "the consumer is in trouble");
         }
-        if self.commits_held || Instant::now() < self.next_commit {
+        if self.commits_are_held() || Instant::now() < self.next_commit {
             return Ok(());
         }
         self.commit().await
+    }
+
+    /// Whether commits wait for the end of a rebalance. A transaction cannot wait for ever: near its time-out it is committed all the
+    /// same, which the coordinator allows until all members have joined.
+    fn commits_are_held(&self) -> bool {
+        let patience = self.parts.producers.transaction_limit();
+        self.commits_held.is_some_and(|since| patience.is_none_or(|patience| since.elapsed() < patience))
     }
 
     /// Commits all running tasks: each hands its epoch over at its next safe point and waits for the end.
@@ -253,67 +307,90 @@ impl Worker {
     /// have produced, so with exactly-once all others are committed as well.
     async fn commit_tasks(&mut self, tasks: &[TaskId], last: bool) -> Result<(), Error> {
         let mut asked = Vec::new();
-        for (id, handle) in &self.tasks {
-            let TaskHandle::Running { mailbox, .. } = handle else { continue };
+        let mut all_well = true;
+        for (id, entry) in &self.tasks {
+            let TaskHandle::Running { mailbox, .. } = &entry.handle else { continue };
             let named = tasks.contains(id);
             if !named && !self.exactly_once() {
                 continue;
             }
             let (reply, epoch) = oneshot::channel();
-            if mailbox.send(TaskMessage::Prepare { last: last && named, reply }).is_ok() {
-                asked.push(epoch);
+            match mailbox.send(TaskMessage::Prepare { last: last && named, reply }) {
+                Ok(()) => asked.push(epoch),
+                Err(_) => all_well = false,
             }
         }
         let mut epochs: Vec<PreparedEpoch> = Vec::with_capacity(asked.len());
         for epoch in asked {
             // A task that failed meanwhile says so by its own report.
-            epochs.extend(epoch.await.ok());
+            match epoch.await {
+                Ok(epoch) => epochs.push(epoch),
+                Err(_) => all_well = false,
+            }
+        }
+        if self.exactly_once() && !all_well {
+            // The transaction holds what a task has produced that failed before it could say how far it is.
+            return Ok(());
         }
         let offsets: Vec<OffsetToCommit> =
             epochs.iter().flat_map(|epoch| epoch.offsets.iter().cloned()).collect();
         match self.parts.committer.commit(epochs).await? {
-            Committed::Yes => self.parts.purge.note(offsets.iter()),
-            // The membership tells which tasks are lost, and they are closed then.
-            Committed::Lost => {}
+            Committed::Yes => {
+                self.trouble.is_over();
+                self.parts.purge.note(offsets.iter());
+            }
+            // The membership tells which tasks are lost, and they are closed then. Those that are not begin anew.
+            Committed::Lost => return Err(Error::SessionOver),
         }
         self.parts.purge.run_if_due();
         Ok(())
     }
 
     async fn close(&mut self, tasks: &[TaskId], clean: bool) -> Result<(), Error> {
-        let clean = clean && !(self.failed && self.exactly_once());
         let committed = if clean { self.commit_tasks(tasks, true).await } else { Ok(()) };
+        if !clean || committed.is_err() {
+            // Before the tasks can run elsewhere.
+            self.spoil_producer();
+        }
+        let ended = self.end(tasks).await;
+        tasks.iter().for_each(|task| {
+            self.tasks.remove(task);
+            self.parts.status.remove(*task);
+        });
+        committed.and(ended)
+    }
+
+    /// Ends these tasks as they are.
+    pub(super) async fn end(&mut self, tasks: &[TaskId]) -> Result<(), Error> {
         let mut partitions = Vec::new();
-        let mut ended = Vec::new();
+        let mut ending = Vec::new();
         for id in tasks {
-            match self.tasks.remove(id) {
-                Some(TaskHandle::Opening(opening)) => {
+            let Some(entry) = self.tasks.get_mut(id) else { continue };
+            match std::mem::replace(&mut entry.handle, TaskHandle::Waiting) {
+                TaskHandle::Opening(opening) => {
                     opening.abort();
-                    ended.push(opening);
+                    ending.push(opening);
                 }
-                Some(TaskHandle::Running { mailbox, inputs, runner }) => {
+                TaskHandle::Running { mailbox, inputs, runner } => {
                     partitions.extend(inputs);
                     let _ = mailbox.send(TaskMessage::Close);
-                    ended.push(runner);
+                    ending.push(runner);
                 }
-                None => {}
+                TaskHandle::Waiting => {}
             }
-            self.parts.status.remove(*id);
         }
-        if !partitions.is_empty() {
-            self.parts.consumer.unassign(partitions).await?;
-        }
-        for task in ended {
+        let unassigned = match partitions.is_empty() {
+            true => Ok(()),
+            false => self.parts.consumer.unassign(partitions).await,
+        };
+        for task in ending {
             // An aborted opening answers with an error, which is what was asked for.
             let _ = task.await;
         }
-        if !clean {
-            self.parts.committer.roll_back().await?;
-        }
-        committed
+        Ok(unassigned?)
     }
 
-    fn exactly_once(&self) -> bool {
+    pub(super) fn exactly_once(&self) -> bool {
         self.parts.committer.guarantee == ProcessingGuarantee::ExactlyOnce
     }
 
@@ -326,9 +403,10 @@ impl Worker {
         tracing::warn!(%partition, ?from, %fault, "the offset is reset by auto.offset.reset");
         Ok(self.parts.consumer.seek(vec![(partition, from)]).await?)
     }
+}
 
-    fn fail(&mut self, error: Error) {
-        // The instance is gone when nobody listens.
-        let _ = self.parts.reports.send(WorkerReport::Failed(error));
-    }
+/// Makes an error of a panic, so that no task vanishes without a word.
+async fn unpanicked<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.map_err(|panic| Error::Runtime { reason: format!("a panic: {}", panic_message(panic.as_ref())) })
 }

@@ -32,4 +32,5 @@ pub use global_task::{GlobalPartition, GlobalTask, GlobalTaskSetup};
 pub use processing::{Processed, Stopped};
 pub use record_queue::Flow;
 pub use state_manager::ChangelogPartition;
+pub(crate) use stream_task::panic_message;
 pub use stream_task::{StreamTask, TaskCounters, TaskSetup};

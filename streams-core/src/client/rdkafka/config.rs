@@ -1,6 +1,7 @@
 //! Properties of the data clients: tuned defaults below, the user's above.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
@@ -72,6 +73,8 @@ pub struct ClientProperties {
     pub client_id: String,
     /// Properties of librdkafka, by its own names or the Java client's.
     pub properties: BTreeMap<String, String>,
+    /// The longest that a record may wait in a producer for its acknowledgement, whatever `message.timeout.ms` says.
+    pub delivery_timeout_max: Option<Duration>,
 }
 
 impl ClientProperties {
@@ -81,6 +84,7 @@ impl ClientProperties {
             bootstrap_servers: bootstrap_servers.into(),
             client_id: client_id.into(),
             properties: BTreeMap::new(),
+            delivery_timeout_max: None,
         }
     }
 
@@ -89,6 +93,13 @@ impl ClientProperties {
     pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(key.into(), value.into());
         self
+    }
+
+    /// How long a transaction may take (`transaction.timeout.ms`).
+    pub fn transaction_timeout(&self) -> Duration {
+        let given =
+            self.properties.get("transaction.timeout.ms").map_or(TRANSACTION_TIMEOUT_MS, String::as_str);
+        Duration::from_millis(given.parse().unwrap_or(0))
     }
 
     /// A consumer's configuration. `group_id` is only a name here: librdkafka wants one before it takes assignments.
@@ -107,6 +118,14 @@ impl ClientProperties {
             let timeout_ms =
                 config.get("transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS).to_owned();
             config.set("message.timeout.ms", &timeout_ms).set("transaction.timeout.ms", &timeout_ms);
+        }
+        if let Some(max) = self.delivery_timeout_max {
+            let max_ms = max.as_millis();
+            // librdkafka takes 0 for "for ever".
+            let given = config.get("message.timeout.ms").and_then(|text| text.parse::<u128>().ok());
+            if given.is_none_or(|given| given == 0 || given > max_ms) {
+                config.set("message.timeout.ms", max_ms.to_string());
+            }
         }
         config
     }
@@ -154,5 +173,18 @@ mod tests {
         let producer = properties.producer(None);
         assert_eq!(producer.get("queue.buffering.max.kbytes"), Some("1024"));
         assert_eq!(producer.get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn records_are_given_up_in_time_whatever_the_user_says() {
+        let timeout = |properties: ClientProperties| {
+            let bounded =
+                ClientProperties { delivery_timeout_max: Some(Duration::from_secs(3)), ..properties };
+            bounded.producer(None).get("message.timeout.ms").map(str::to_owned)
+        };
+        let properties = ClientProperties::new("b:1", "me");
+        assert_eq!(timeout(properties.clone()).as_deref(), Some("3000"));
+        assert_eq!(timeout(properties.clone().with("delivery.timeout.ms", "0")).as_deref(), Some("3000"));
+        assert_eq!(timeout(properties.with("delivery.timeout.ms", "1000")).as_deref(), Some("1000"));
     }
 }

@@ -140,6 +140,19 @@ impl GroupMember {
         self.confirmed.map(|sent| sent + self.config.session_timeout)
     }
 
+    /// Whether a request of this member is under way that waits for the others.
+    pub(super) fn awaits_group(&self) -> bool {
+        let waits = matches!(self.phase, Phase::Joining | Phase::Syncing);
+        waits && self.generation >= 0 && !self.member_id.is_empty()
+    }
+
+    /// A heartbeat that was sent at `sent`, beside the request that waits, was accepted.
+    pub(super) fn confirm(&mut self, sent: Instant) {
+        if self.awaits_group() {
+            self.confirmed = self.confirmed.max(Some(sent));
+        }
+    }
+
     /// Whether commits may be sent now.
     pub(super) fn commit_gate(&self) -> CommitGate {
         match self.phase {
