@@ -1,5 +1,7 @@
 //! Settings of a driver.
 
+use std::time::Duration;
+
 use streams_core::Timestamp;
 use streams_core::task::TaskConfig;
 
@@ -11,7 +13,7 @@ pub struct DriverConfig {
     /// Where the wall clock stands at first.
     pub wall_clock: Timestamp,
     /// The task's settings; caches are off (`max_cache_bytes` 0) unless set, as in Kafka's driver examples, so that
-    /// every update comes out.
+    /// every update comes out, and results whose time has come leave at once (`emit_interval` 0).
     pub task: TaskConfig,
 }
 
@@ -20,7 +22,11 @@ impl Default for DriverConfig {
         DriverConfig {
             application_id: "test".to_owned(),
             wall_clock: Timestamp::ZERO,
-            task: TaskConfig { max_cache_bytes: 0, ..TaskConfig::default() },
+            task: TaskConfig {
+                max_cache_bytes: 0,
+                emit_interval: Duration::ZERO,
+                ..TaskConfig::default()
+            },
         }
     }
 }

@@ -73,6 +73,7 @@ fn driver_config(case: &Case) -> DriverConfig {
         wall_clock: Timestamp::from_millis(number("wall_clock_start_ms").unwrap_or_default()),
         task: TaskConfig {
             max_cache_bytes: number("statestore.cache.max.bytes").unwrap_or_default() as usize,
+            emit_interval: Duration::ZERO,
             deserialization: if continues {
                 DeserializationPolicy::Continue
             } else {

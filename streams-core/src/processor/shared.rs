@@ -34,6 +34,8 @@ pub struct Shared {
     pub commit_requested: bool,
     /// Records dropped by operators: null keys, late records and the like (Kafka's `dropped-records-total`).
     pub dropped_records: u64,
+    /// How often, by the wall clock, operators look for results whose time has come.
+    pub emit_interval: Duration,
     /// What to do when a node fails.
     pub processing: ProcessingPolicy,
     /// Numbers of the processors' own that are committed with the input offsets and are there again after a restart
@@ -70,6 +72,7 @@ impl Shared {
             wall_clock: Timestamp::ZERO,
             commit_requested: false,
             dropped_records: 0,
+            emit_interval: Duration::ZERO,
             processing: ProcessingPolicy::default(),
             processor_metadata: BTreeMap::new(),
             dead_letters: Vec::new(),

@@ -24,6 +24,9 @@ pub struct TaskConfig {
     pub max_uncommitted_bytes: usize,
     /// What the caches of its stores may hold together (the task's share of `statestore.cache.max.bytes`).
     pub max_cache_bytes: usize,
+    /// How often, by the wall clock, operators look for results whose time has come: windows that are closed, records
+    /// that found no partner. Looking takes a scan of the store, so Kafka Streams does it once a second at most.
+    pub emit_interval: Duration,
     /// What to do with records that cannot be deserialized.
     pub deserialization: DeserializationPolicy,
     /// What to do with records that a node fails to process.
@@ -40,6 +43,7 @@ impl Default for TaskConfig {
             max_output_bytes: 4 * MIB,
             max_uncommitted_bytes: 64 * MIB,
             max_cache_bytes: 10 * MIB,
+            emit_interval: Duration::from_secs(1),
             deserialization: DeserializationPolicy::default(),
             processing: ProcessingPolicy::default(),
         }

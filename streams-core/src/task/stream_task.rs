@@ -136,6 +136,7 @@ impl<M: FetchedRecord> StreamTask<M> {
         })?;
         let mut shared = Shared::new(stores, globals, partition_counts);
         shared.processing = config.processing.clone();
+        shared.emit_interval = config.emit_interval;
         application.full_names().for_each(|(name, full_name)| shared.output.rename(name, full_name));
         Ok(StreamTask {
             id,
