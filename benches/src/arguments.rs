@@ -28,6 +28,8 @@ pub enum Command {
     Suite(SuiteArguments),
     /// Runs Kafka Streams' benchmark and this one in turn on one broker; prints the medians and their ratios.
     Compare(CompareArguments),
+    /// Lets Kafka Streams' benchmark and this one each continue what the other began; checks the final values.
+    Takeover(TakeoverArguments),
     /// Runs a log server with temporary data until standard input ends.
     Serve(ServeArguments),
     /// What the machine allows: a bare consumer, and one that also produces, over the topic in-pages.
@@ -186,6 +188,26 @@ pub struct CompareArguments {
     #[arg(long, default_value = "at_least_once")]
     pub guarantee: String,
     /// The workloads; passthrough, wordcount, surge, fraud and keys by default.
+    pub workloads: Vec<Workload>,
+}
+
+/// Options of `takeover`.
+#[derive(Debug, Clone, Args)]
+pub struct TakeoverArguments {
+    /// Address of a broker, host:port.
+    #[arg(long)]
+    pub bootstrap: String,
+    /// The folder of Kafka Streams' benchmark.
+    #[arg(long, env = "ANCHOR_DIR")]
+    pub anchor: PathBuf,
+    /// Records of each workload; for wordcount lines.
+    #[arg(long, default_value = "200_000", value_parser = number)]
+    pub records: u64,
+    /// How long each step may take, in seconds.
+    #[arg(long, default_value = "120", value_parser = number)]
+    pub timeout: u64,
+    /// The workloads.
+    #[arg(default_values = ["wordcount", "surge"])]
     pub workloads: Vec<Workload>,
 }
 

@@ -1,12 +1,12 @@
-//! What the benchmark asks of a broker beside records: topics and their ends.
+//! What the benchmark asks of a broker beside records: topics, their ends, and how far a group is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::Error;
 
@@ -16,6 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Broker {
     admin: AdminClient<DefaultClientContext>,
     consumer: BaseConsumer,
+    config: ClientConfig,
 }
 
 impl std::fmt::Debug for Broker {
@@ -32,7 +33,7 @@ impl Broker {
     pub fn connect(bootstrap: &str) -> Result<Self, Error> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap);
-        Ok(Self { admin: config.create()?, consumer: config.create()? })
+        Ok(Self { admin: config.create()?, consumer: config.create()?, config })
     }
 
     /// The topics that exist, with their numbers of partitions.
@@ -81,6 +82,30 @@ impl Broker {
             return Err(Error::NoInput { topic: topic.to_owned() });
         }
         (0..partitions).map(|it| Ok(self.consumer.fetch_watermarks(topic, it, TIMEOUT)?.1)).collect()
+    }
+
+    /// The sum of a group's committed offsets over all partitions of some topics.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn committed(&self, group: &str, topics: &[&str]) -> Result<i64, Error> {
+        let consumer: BaseConsumer = self.config.clone().set("group.id", group).create()?;
+        let mut asked = TopicPartitionList::new();
+        for topic in topics {
+            let partitions = self.topics()?.get(*topic).copied().unwrap_or(0);
+            asked.add_partition_range(topic, 0, partitions - 1);
+        }
+        let answers = consumer.committed_offsets(asked, TIMEOUT)?;
+        Ok(answers.elements().iter().filter_map(|it| it.offset().to_raw()).filter(|it| *it > 0).sum())
+    }
+
+    /// How many members a group has.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn members(&self, group: &str) -> Result<usize, Error> {
+        let groups = self.consumer.fetch_group_list(Some(group), TIMEOUT)?;
+        Ok(groups.groups().iter().map(|group| group.members().len()).sum())
     }
 }
 

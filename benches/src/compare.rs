@@ -116,7 +116,7 @@ fn run(
 }
 
 /// Runs a program to its end and returns what it prints.
-fn call(program: &Path, arguments: &[&str]) -> Result<String, Error> {
+pub(crate) fn call(program: &Path, arguments: &[&str]) -> Result<String, Error> {
     let line = format!("{} {}", program.display(), arguments.join(" "));
     let output = Command::new(program).args(arguments).output().map_err(|source| failed(&line, source))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

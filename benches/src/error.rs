@@ -51,6 +51,14 @@ pub enum Error {
         /// Records sent there.
         inner_sent: u64,
     },
+    /// A take-over got stuck.
+    #[error("after {seconds} s still waiting until {waiting_for}")]
+    TakeoverStuck {
+        /// What was waited for.
+        waiting_for: String,
+        /// The limit in seconds.
+        seconds: u64,
+    },
     /// The file system's.
     #[error("{path}: {source}")]
     File {

@@ -15,13 +15,14 @@ mod process;
 mod restore;
 mod run;
 mod suite;
+mod takeover;
 mod topologies;
 mod verify;
 mod workload;
 
 pub use arguments::{
     Arguments, Command, CompareArguments, LimitArguments, LoadArguments, RunArguments, ServeArguments,
-    SuiteArguments, VerifyArguments,
+    SuiteArguments, TakeoverArguments, VerifyArguments,
 };
 pub use broker::Broker;
 pub use compare::compare;
@@ -32,5 +33,6 @@ pub use load::load;
 pub use process::{Process, size_of};
 pub use run::run;
 pub use suite::{serve, suite};
+pub use takeover::takeover;
 pub use verify::verify;
 pub use workload::Workload;

@@ -1,4 +1,4 @@
-//! `bench load|run|verify|suite|compare|limits`: see benches/README.md.
+//! `bench load|run|verify|suite|compare|takeover|limits`: see benches/README.md.
 
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Verify(arguments) => benches::verify(&arguments),
         Command::Suite(arguments) => benches::suite(&arguments),
         Command::Compare(arguments) => benches::compare(&arguments),
+        Command::Takeover(arguments) => benches::takeover(&arguments),
         Command::Serve(arguments) => benches::serve(&arguments).await.map(|()| true),
         Command::Limits(arguments) => benches::limits(&arguments).await.map(|()| true),
         Command::Run(arguments) => benches::run(&arguments).await.map(|()| true),
