@@ -68,7 +68,7 @@ pub(crate) fn restore(store: &mut dyn StateStore, records: &[Logged]) {
         let mut records = records.iter().map(|record| ChangelogRecord {
             key: &record.key,
             value: record.value.as_deref(),
-            timestamp: record.timestamp.unwrap(),
+            timestamp: record.timestamp.unwrap_or(Timestamp::ZERO),
             headers: &record.headers,
         });
         store.restore(&mut records, &mut batch).unwrap();

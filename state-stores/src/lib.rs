@@ -5,8 +5,10 @@
 //! in the cache, where they cost neither serialization nor allocation; bytes are made once per flush.
 
 mod backend;
+mod buffer_value;
 mod builder;
 mod change;
+mod change_buffer;
 #[cfg(test)]
 mod commit_cycle;
 mod join_buffer;
@@ -20,8 +22,10 @@ mod windowed;
 mod windowed_serde;
 
 pub use backend::{InMemory, RocksDb};
+pub use buffer_value::BufferedContext;
 pub use builder::Builder;
 pub use change::{StoreChange, ValueAndTimestamp};
+pub use change_buffer::{BufferedChange, ChangeBuffer};
 pub use join_buffer::{JoinBuffer, JoinSide, WaitingKey, WaitingValue};
 pub use key_value::{KeyValueStore, KeyValues, TimestampedKeyValueStore};
 pub use session::SessionStore;

@@ -8,6 +8,7 @@ use streams_core::state::CleanupPolicy;
 use streams_core::{Data, duration_millis};
 
 use crate::builder::Builder;
+use crate::change_buffer::ChangeBuffer;
 use crate::join_buffer::{JoinBuffer, WaitingKeySerde, WaitingValuesSerde};
 use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use crate::layers::{Plain, Timestamped};
@@ -94,6 +95,17 @@ impl Stores {
     ) -> Builder<JoinBuffer<K, L, R>> {
         let values = WaitingValuesSerde { left: left_serde, right: right_serde };
         Stores::key_value(name, Arc::new(WaitingKeySerde(key_serde)), Arc::new(values))
+    }
+
+    /// The latest changes of a table's rows that wait to be sent on, by time.
+    pub fn change_buffer<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<ChangeBuffer<K, V>> {
+        Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
+            ChangeBuffer::open(settings, Arc::clone(&key_serde), Arc::clone(&value_serde), database)
+        })
     }
 
     /// Values by key and session, kept until stream time is `retention` past the session's end.

@@ -24,7 +24,18 @@ impl<T: Clone> Layers<T> {
     /// Appends a changelog record that the layers do not make by themselves.
     pub(crate) fn log(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp) {
         let headers = if self.settings.changelog_headers { self.headers.clone() } else { Headers::new() };
-        self.changelog.push(Some(key), value, Some(timestamp), headers);
+        self.log_as(key, value, Some(timestamp), headers);
+    }
+
+    /// Appends a changelog record with headers of its own; without a time the broker gives it one.
+    pub(crate) fn log_as(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp: Option<Timestamp>,
+        headers: Headers,
+    ) {
+        self.changelog.push(Some(key), value, timestamp, headers);
     }
 
     /// Copies the writes of the open epoch into the batch, and keeps them.
