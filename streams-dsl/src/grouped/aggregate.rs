@@ -4,6 +4,7 @@ use streams_core::record::Data;
 use streams_core::serdes::DefaultSerde;
 
 use super::KGroupedStream;
+use super::aggregation::Fold;
 use crate::ktable::KTable;
 use crate::options::Materialized;
 
@@ -79,6 +80,25 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
 pub(super) fn addition<K, V, A>(
     init: impl Fn() -> A + Send + Sync + 'static,
     add: impl Fn(&K, V, A) -> A + Send + Sync + 'static,
-) -> impl Fn(&K, V, Option<A>) -> A + Send + Sync + 'static {
-    move |key, value, so_far| add(key, value, so_far.unwrap_or_else(&init))
+) -> impl Fold<K, V, A> {
+    Addition { init, add }
+}
+
+struct Addition<I, F> {
+    init: I,
+    add: F,
+}
+
+impl<K, V, A, I, F> Fold<K, V, A> for Addition<I, F>
+where
+    I: Fn() -> A + Send + Sync + 'static,
+    F: Fn(&K, V, A) -> A + Send + Sync + 'static,
+{
+    fn add(&self, key: &K, value: V, so_far: Option<A>) -> A {
+        (self.add)(key, value, so_far.unwrap_or_else(&self.init))
+    }
+
+    fn initial(&self) -> Option<A> {
+        Some((self.init)())
+    }
 }

@@ -16,10 +16,34 @@ use crate::ktable::{KTable, OpenStore, TableLogic, TableStore, View};
 use crate::options::{Materialized, SharedSerde};
 use crate::plan::NodeTag;
 
-/// Takes a record into an aggregate: key, value, the aggregate so far.
-pub(crate) trait Fold<K, V, A>: Fn(&K, V, Option<A>) -> A + Send + Sync + 'static {}
+/// Makes aggregates of records.
+pub(crate) trait Fold<K, V, A>: Send + Sync + 'static {
+    /// Takes a record into the aggregate so far.
+    fn add(&self, key: &K, value: V, so_far: Option<A>) -> A;
 
-impl<K, V, A, F: Fn(&K, V, Option<A>) -> A + Send + Sync + 'static> Fold<K, V, A> for F {}
+    /// What a new row is said to have been before: as in Kafka Streams, where the first record is added to it.
+    fn initial(&self) -> Option<A> {
+        None
+    }
+}
+
+impl<K, V, A, F: Fn(&K, V, Option<A>) -> A + Send + Sync + 'static> Fold<K, V, A> for F {
+    fn add(&self, key: &K, value: V, so_far: Option<A>) -> A {
+        self(key, value, so_far)
+    }
+}
+
+/// The row before a record is taken in, as changes tell it.
+pub(super) fn row_before<K, V, A: Clone>(
+    fold: &impl Fold<K, V, A>,
+    aggregates: &SharedSerde<A>,
+    row: Option<&A>,
+) -> Option<A>
+where
+    A: 'static,
+{
+    row.cloned().or_else(|| fold.initial()).filter(|initial| !aggregates.is_null(initial))
+}
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Adds an aggregation; `prefix` is that of its generated names.
@@ -124,8 +148,8 @@ impl<K: Data, V: Data, A: Data, F: Fold<K, V, A>> Node for AggregationNode<K, V,
                 Some(row) => (Some(row.value), row.timestamp.max(timestamp)),
                 None => (None, timestamp),
             };
-            let before = if keep_old { old.clone() } else { None };
-            let new = Some(fold(&key, value, old)).filter(|new| !aggregates.is_null(new));
+            let before = if keep_old { row_before(&**fold, aggregates, old.as_ref()) } else { None };
+            let new = Some(fold.add(&key, value, old)).filter(|new| !aggregates.is_null(new));
             let change = (!caching).then(|| Change::new(before, new.clone()));
             *row = new.map(|value| ValueAndTimestamp { value, timestamp });
             (change, timestamp)

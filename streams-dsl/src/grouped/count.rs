@@ -4,6 +4,7 @@ use streams_core::record::Data;
 use streams_core::serdes::BigEndian;
 
 use super::KGroupedStream;
+use super::aggregation::Fold;
 use crate::ktable::KTable;
 use crate::options::{Materialized, SerdeChoice};
 
@@ -32,7 +33,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
     pub fn count(&self) -> KTable<K, i64> {
         let mut materialized = Materialized::with(self.key_serde.clone(), BigEndian);
         materialized.key_serde = SerdeChoice::Default(self.key_serde.clone());
-        self.fold(NAME, materialized, one_more)
+        self.fold(NAME, materialized, OneMore)
     }
 
     /// As [`count`](KGroupedStream::count), kept as you say.
@@ -60,10 +61,19 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
             // Kafka Streams takes one number more here.
             self.place.plan.borrow_mut().generate_store(NAME);
         }
-        self.fold(NAME, materialized, one_more)
+        self.fold(NAME, materialized, OneMore)
     }
 }
 
-pub(super) fn one_more<K, V>(_key: &K, _value: V, count: Option<i64>) -> i64 {
-    count.unwrap_or(0) + 1
+/// Counts.
+pub(super) struct OneMore;
+
+impl<K, V> Fold<K, V, i64> for OneMore {
+    fn add(&self, _key: &K, _value: V, count: Option<i64>) -> i64 {
+        count.unwrap_or(0) + 1
+    }
+
+    fn initial(&self) -> Option<i64> {
+        Some(0)
+    }
 }

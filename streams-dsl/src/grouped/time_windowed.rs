@@ -8,7 +8,7 @@ use streams_core::serdes::{BigEndian, DefaultSerde};
 
 use super::KGroupedStream;
 use super::aggregate::addition;
-use super::count::one_more;
+use super::count::OneMore;
 use super::reduce::reduction;
 use crate::ktable::KTable;
 use crate::options::{Materialized, SerdeChoice};
@@ -53,7 +53,7 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     pub fn count(&self) -> KTable<Windowed<K>, i64> {
         let mut materialized = Materialized::with(self.grouped.key_serde.clone(), BigEndian);
         materialized.key_serde = SerdeChoice::Default(self.grouped.key_serde.clone());
-        self.fold(AGGREGATE, materialized, one_more)
+        self.fold(AGGREGATE, materialized, OneMore)
     }
 
     /// As [`count`](TimeWindowedKStream::count), kept as you say.
@@ -82,7 +82,7 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
             // Kafka Streams takes one number more here.
             self.grouped.place.plan.borrow_mut().generate_store(AGGREGATE);
         }
-        self.fold(AGGREGATE, materialized, one_more)
+        self.fold(AGGREGATE, materialized, OneMore)
     }
 
     /// The table of each key's and window's values made one, two by two.

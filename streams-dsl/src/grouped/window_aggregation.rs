@@ -11,7 +11,7 @@ use streams_core::record::{Data, Record};
 use streams_core::time::Timestamp;
 use streams_core::topology::ProcessorSpec;
 
-use super::aggregation::Fold;
+use super::aggregation::{Fold, row_before};
 use super::time_windowed::TimeWindowedKStream;
 use super::window_store::{WindowHandle, WindowTableStore, WindowedTable};
 use crate::change::Change;
@@ -64,6 +64,7 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
             ));
             lowering.store(of_node.store.builder());
         });
+        place.set_window_grace(self.windows.grace());
         KTable { place, logic, key_serde: Some(key_serde), value_serde }
     }
 }
@@ -128,8 +129,8 @@ impl<K: Data, V: Data, A: Data, F: Fold<K, V, A>> WindowAggregation<K, V, A, F> 
                 Some(row) => (Some(row.value), row.timestamp.max(timestamp)),
                 None => (None, timestamp),
             };
-            let before = if keep_old { old.clone() } else { None };
-            let new = Some(fold(&key, value, old)).filter(|new| !aggregates.is_null(new));
+            let before = if keep_old { row_before(&**fold, aggregates, old.as_ref()) } else { None };
+            let new = Some(fold.add(&key, value, old)).filter(|new| !aggregates.is_null(new));
             let change = (!caching).then(|| Change::new(before, new.clone()));
             *row = new.map(|value| ValueAndTimestamp { value, timestamp });
             (change, timestamp)
