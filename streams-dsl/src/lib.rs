@@ -27,7 +27,10 @@ pub use kstream::{
     Sink,
 };
 pub use ktable::{KGroupedTable, KTable, TableWith};
-pub use options::{Branched, Consumed, Grouped, Joined, Materialized, Produced, Repartitioned};
+pub use options::{
+    Branched, BufferConfig, Consumed, EmitEarly, Grouped, Joined, Materialized, Produced, Repartitioned,
+    ShutDown, Suppressed, WhenFull,
+};
 pub use streams_builder::StreamsBuilder;
 pub use topology_config::TopologyConfig;
 pub use windows::{SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};

@@ -4,9 +4,10 @@ pub use std::time::Duration;
 
 pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
 pub use crate::{
-    Branched, BranchedKStream, Change, Consumed, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped,
-    Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, Sink,
-    StreamsBuilder, TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+    Branched, BranchedKStream, BufferConfig, Change, Consumed, FixedKeyContext, FixedKeyProcessor,
+    FixedKeyRecord, Grouped, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced,
+    Repartitioned, Sink, StreamsBuilder, Suppressed, TimeWindowedKStream, TimeWindows, TopologyConfig,
+    UnlimitedWindows, Windows,
 };
 pub use state_stores::{
     SessionWindowed, Stores, TimeWindowed, TimestampedKeyValueStore, TimestampedWindowStore,

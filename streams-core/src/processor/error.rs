@@ -92,6 +92,21 @@ pub enum ProcessorErrorKind {
         /// How many there are.
         partitions: i32,
     },
+    /// A bounded buffer that is to end the task when it is full is full.
+    #[error(
+        "the buffer of suppressed changes is full, it has {records} of at most {max_records} records and {bytes} of at \
+         most {max_bytes} bytes: give it more room, or let it emit early when it is full"
+    )]
+    BufferFull {
+        /// How many records it has.
+        records: usize,
+        /// How many it may have.
+        max_records: usize,
+        /// How many bytes they take.
+        bytes: usize,
+        /// How many they may take.
+        max_bytes: usize,
+    },
     /// The user's code refused.
     #[error("{0}")]
     User(Box<dyn std::error::Error + Send + Sync>),

@@ -55,13 +55,14 @@ impl fmt::Debug for ProcessingPolicy {
 }
 
 impl ProcessingPolicy {
-    /// The answer to a failed step. A storage that fails is never passed over: records would be lost without a trace.
+    /// The answer to a failed step. A storage that fails is never passed over, for records would be lost without a trace;
+    /// nor is a bound that the application wants kept.
     pub(super) fn respond(&self, step: &FailedStep<'_>) -> Respond {
         let lasting = matches!(
             step.error.kind(),
             ProcessorErrorKind::Store(
                 StoreError::Storage { .. } | StoreError::Corrupted { .. } | StoreError::Locked { .. }
-            )
+            ) | ProcessorErrorKind::BufferFull { .. }
         );
         match self {
             _ if lasting => Respond::Fail,

@@ -9,6 +9,7 @@ mod map_values;
 mod output;
 mod source;
 mod store;
+mod suppress;
 mod to_stream;
 mod view;
 

@@ -9,6 +9,7 @@ use streams_core::topology::{
 };
 
 use super::Plan;
+use super::name::{Name, Names};
 use super::node::{NodeId, NodeTag, RepartitionNodes};
 use crate::topology_config::TopologyConfig;
 
@@ -24,6 +25,7 @@ pub(crate) struct Lowering<'a> {
     repartition: Option<RepartitionNodes>,
     keep_null_keys: bool,
     outputs: &'a [Arc<str>],
+    names: &'a Names,
 }
 
 impl Lowering<'_> {
@@ -45,6 +47,11 @@ impl Lowering<'_> {
     /// The name under which children of an earlier node hang.
     pub(crate) fn output_of(&self, node: NodeId) -> Arc<str> {
         Arc::clone(&self.outputs[node.0 as usize])
+    }
+
+    /// A name as it is at last.
+    pub(crate) fn resolve(&self, name: &Name) -> Arc<str> {
+        name.resolve(self.names)
     }
 
     /// Adds the node as a source.
@@ -146,6 +153,7 @@ impl Plan {
                 repartition,
                 keep_null_keys,
                 outputs: &outputs,
+                names: &self.names,
             });
             outputs.push(output);
         }

@@ -17,6 +17,7 @@ pub(crate) use place::Place;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use streams_core::state::StoreBuilder;
 use streams_core::topology::TopologyFault;
@@ -80,6 +81,21 @@ impl Plan {
     pub(crate) fn add(&mut self, node: PlanNode) -> NodeId {
         self.nodes.push(node);
         NodeId((self.nodes.len() - 1) as u32)
+    }
+
+    /// Notes that a node makes windows that are closed so long behind their ends.
+    pub(crate) fn set_window_grace(&mut self, node: NodeId, grace: Duration) {
+        self.nodes[node.0 as usize].window_grace = Some(grace);
+    }
+
+    /// The grace period of the windows made by a node or those in front of it (Kafka's `GraphGraceSearchUtil`).
+    pub(crate) fn window_grace(&self, node: NodeId) -> Option<Duration> {
+        let node = &self.nodes[node.0 as usize];
+        if node.window_grace.is_some() {
+            return node.window_grace;
+        }
+        let graces = node.parents.iter().map(|&parent| self.window_grace(parent));
+        graces.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Adds a store that no operator of the DSL owns.

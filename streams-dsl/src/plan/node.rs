@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use streams_core::processor::RecordType;
 
@@ -80,6 +81,8 @@ pub(crate) struct PlanNode {
     pub(crate) parents: Vec<NodeId>,
     /// What it is.
     pub(crate) tag: NodeTag,
+    /// How long behind their ends the windows that it makes are closed; none where it makes none.
+    pub(crate) window_grace: Option<Duration>,
     /// Adds it, and the stores it brings, to the topology.
     pub(crate) lower: Box<dyn Fn(&mut Lowering<'_>)>,
 }
@@ -91,7 +94,13 @@ impl PlanNode {
         parents: impl Into<Vec<NodeId>>,
         lower: impl Fn(&mut Lowering<'_>) + 'static,
     ) -> Self {
-        PlanNode { name, parents: parents.into(), tag: NodeTag::Plain, lower: Box::new(lower) }
+        PlanNode {
+            name,
+            parents: parents.into(),
+            tag: NodeTag::Plain,
+            window_grace: None,
+            lower: Box::new(lower),
+        }
     }
 
     /// The same with a tag.

@@ -1,6 +1,7 @@
 //! Where a handle stands in the plan.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::name::{Name, OperatorId};
 use super::node::{NodeId, NodeTag, PlanNode};
@@ -53,6 +54,17 @@ impl Place {
         let mut sources = self.sources.to_vec();
         sources.extend(other.sources.iter().filter(|source| !self.sources.contains(source)));
         sources.into()
+    }
+
+    /// Notes that the node makes windows that are closed so long behind their ends.
+    pub(crate) fn set_window_grace(&self, grace: Duration) {
+        self.plan.borrow_mut().set_window_grace(self.node, grace);
+    }
+
+    /// The grace period of the windows made by this node or those in front of it, the longest of several; none where
+    /// nothing, or not every way here, is windowed.
+    pub(crate) fn window_grace(&self) -> Option<Duration> {
+        self.plan.borrow().window_grace(self.node)
     }
 
     /// Whether both belong to one builder.

@@ -6,6 +6,7 @@ mod ktable;
 mod processor_api;
 mod stateless;
 mod stream_table;
+mod suppressed;
 mod table_table;
 mod windowed;
 
@@ -33,6 +34,7 @@ pub(crate) fn find(case: &str) -> Option<Build> {
         windowed::CASES,
         ktable::CASES,
         stream_table::CASES,
+        suppressed::CASES,
         table_table::CASES,
         application::CASES,
         processor_api::CASES,

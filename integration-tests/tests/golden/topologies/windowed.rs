@@ -27,19 +27,19 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn tumbling(size: u64, grace: u64) -> TimeWindows {
+pub(super) fn tumbling(size: u64, grace: u64) -> TimeWindows {
     TimeWindows::of_size(ms(size)).grace(ms(grace))
 }
 
-fn windowed(b: &StreamsBuilder, windows: TimeWindows) -> TimeWindowedKStream<Text, Text> {
+pub(super) fn windowed(b: &StreamsBuilder, windows: TimeWindows) -> TimeWindowedKStream<Text, Text> {
     input(b).group_by_key().windowed_by(windows)
 }
 
-fn with_plus(_: &Text, value: Text, so_far: Text) -> Text {
+pub(super) fn with_plus(_: &Text, value: Text, so_far: Text) -> Text {
     append(so_far, &format!("+{}", text(&value)))
 }
 
-fn empty() -> Text {
+pub(super) fn empty() -> Text {
     Some(String::new())
 }
 
