@@ -1,6 +1,8 @@
 //! What all connections of a server share.
 
 mod housekeeping;
+#[cfg(test)]
+mod power_cuts;
 mod producer_ids;
 
 use std::fs::File;
@@ -13,10 +15,11 @@ use uuid::Uuid;
 
 use crate::api::ApiTable;
 use crate::config::LogServerConfig;
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::group::config::GroupConfig;
 use crate::group::driver::GroupDriver;
-use crate::log::Syncer;
+use crate::log::{LogOptions, Syncer};
 use crate::metrics::Metrics;
 use crate::topics::TopicRegistry;
 use crate::txn::driver::TxnDriver;
@@ -42,7 +45,7 @@ pub(crate) struct Broker {
     /// Counts fetch requests: each begins with another one of its partitions.
     fetch_turns: AtomicUsize,
     /// Locked while the server runs, so that no second one uses the directory.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Broker {
@@ -52,13 +55,26 @@ impl Broker {
     /// # Errors
     /// [`Error`] if the configuration is not valid, or the directory is locked, unreadable or damaged.
     pub(crate) fn open(config: LogServerConfig) -> Result<Arc<Self>, Error> {
-        config.validate()?;
         let data_dir = &config.data_dir;
-        std::fs::create_dir_all(data_dir).map_err(Error::storage("create", data_dir))?;
+        let options = LogOptions::system(config.fsync)?;
+        options.disk.create_dir_durably(data_dir).map_err(Error::storage("create", data_dir))?;
         let lock = lock_directory(&config)?;
-        let syncer = Syncer::start(config.fsync)?;
+        Self::open_on(config, options, Some(lock))
+    }
+
+    /// As [`Broker::open`], on a disk and by a clock of the caller's; `lock` is held while the broker lives.
+    ///
+    /// # Errors
+    /// As from [`Broker::open`].
+    pub(crate) fn open_on(
+        config: LogServerConfig,
+        options: LogOptions,
+        lock: Option<File>,
+    ) -> Result<Arc<Self>, Error> {
+        config.validate()?;
+        let (syncer, disk) = (Arc::clone(&options.syncer), Arc::clone(&options.disk));
         let shutdown = CancellationToken::new();
-        let topics = Arc::new(TopicRegistry::open(&config, Arc::clone(&syncer))?);
+        let topics = Arc::new(TopicRegistry::open(&config, options)?);
         let groups = GroupDriver::open(&topics, GroupConfig::of(&config), shutdown.clone())?;
         let transactions = TxnDriver::open(&topics, &groups, shutdown.clone())?;
         let apis = ApiTable::new();
@@ -68,8 +84,8 @@ impl Broker {
             topics,
             groups,
             transactions,
-            producer_ids: ProducerIds::open(data_dir)?,
-            cluster_id: read_or_make_cluster_id(&config)?,
+            producer_ids: ProducerIds::open(Arc::clone(&disk), &config.data_dir)?,
+            cluster_id: read_or_make_cluster_id(disk.as_ref(), &config)?,
             syncer,
             shutdown,
             fetch_turns: AtomicUsize::new(0),
@@ -156,10 +172,9 @@ fn lock_directory(config: &LogServerConfig) -> Result<File, Error> {
 }
 
 /// The cluster id of `meta.properties`; the file is written at the first start, in Kafka's form.
-fn read_or_make_cluster_id(config: &LogServerConfig) -> Result<String, Error> {
+fn read_or_make_cluster_id(disk: &dyn Disk, config: &LogServerConfig) -> Result<String, Error> {
     let path = config.data_dir.join("meta.properties");
-    if path.exists() {
-        let text = std::fs::read_to_string(&path).map_err(Error::storage("read", &path))?;
+    if let Some(text) = disk.read_text(&path).map_err(Error::storage("read", &path))? {
         let id = text.lines().find_map(|line| line.strip_prefix("cluster.id="));
         return id
             .map(str::to_owned)
@@ -167,6 +182,6 @@ fn read_or_make_cluster_id(config: &LogServerConfig) -> Result<String, Error> {
     }
     let id = crate::topics::encode_id(Uuid::new_v4());
     let text = format!("version=1\ncluster.id={id}\nnode.id={}\ndirectory.id={id}\n", NODE_ID.0);
-    crate::log::write_file_atomically(&path, text.as_bytes())?;
+    disk.replace_durably(&path, text.as_bytes()).map_err(Error::storage("write", &path))?;
     Ok(id)
 }

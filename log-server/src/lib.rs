@@ -34,8 +34,10 @@
 
 mod api;
 mod broker;
+mod clock;
 mod config;
 mod connection;
+mod disk;
 mod error;
 mod group;
 mod http;

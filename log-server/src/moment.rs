@@ -1,6 +1,6 @@
 //! The time as the coordinators are told it.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// One reading of both clocks, taken by the caller: the coordinators have none of their own, so a test or a
 /// simulation decides what time it is.
@@ -13,12 +13,6 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// The present, for those who may look at clocks: both, the monotonic one since `started`.
-    pub(crate) fn since(started: Instant) -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { ticks: started.elapsed(), wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX) }
-    }
-
     /// The instant `wait` from now on the monotonic clock.
     pub(crate) fn after(self, wait: Duration) -> Duration {
         self.ticks.saturating_add(wait)

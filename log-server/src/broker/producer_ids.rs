@@ -1,10 +1,10 @@
 //! Producer ids: never given out twice, also over restarts.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::disk::Disk;
 use crate::error::Error;
-use crate::log::write_file_atomically;
 
 /// How many ids are reserved on the disk at a time; after a restart the rest of a block is skipped.
 const BLOCK: i64 = 1000;
@@ -12,6 +12,7 @@ const BLOCK: i64 = 1000;
 /// Gives out producer ids.
 #[derive(Debug)]
 pub(crate) struct ProducerIds {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     state: Mutex<Block>,
 }
@@ -28,17 +29,16 @@ impl ProducerIds {
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Damaged`].
-    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, data_dir: &Path) -> Result<Self, Error> {
         let path = data_dir.join("producer-ids");
-        let next = match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| Error::Damaged {
+        let next = match disk.read_text(&path).map_err(Error::storage("read", &path))? {
+            Some(text) => text.trim().parse().map_err(|_| Error::Damaged {
                 path: path.clone(),
                 reason: "it is not the number of the next producer id".to_owned(),
             })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(Error::storage("read", &path)(error)),
+            None => 0,
         };
-        Ok(ProducerIds { path, state: Mutex::new(Block { next, end: next }) })
+        Ok(ProducerIds { disk, path, state: Mutex::new(Block { next, end: next }) })
     }
 
     /// The next id. Blocks on the disk once in a thousand times.
@@ -49,7 +49,9 @@ impl ProducerIds {
         let mut block = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if block.next == block.end {
             let end = block.end + BLOCK;
-            write_file_atomically(&self.path, end.to_string().as_bytes())?;
+            self.disk
+                .replace_durably(&self.path, end.to_string().as_bytes())
+                .map_err(Error::storage("write", &self.path))?;
             block.end = end;
         }
         block.next += 1;
@@ -60,13 +62,14 @@ impl ProducerIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn ids_are_given_out_once() {
         let data_dir = tempfile::tempdir().unwrap();
         let mut last = -1;
         for _ in 0..3 {
-            let ids = ProducerIds::open(data_dir.path()).unwrap();
+            let ids = ProducerIds::open(Arc::new(OsDisk), data_dir.path()).unwrap();
             for _ in 0..1500 {
                 let id = ids.next().unwrap();
                 assert!(id > last);

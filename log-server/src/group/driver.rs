@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::classic::{HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::coordinator::{CommitRequest, FetchedOffset, GroupCoordinator, GroupDescription, GroupListing};
 use super::effects::{Effects, JoinReply, SyncReply, Ticket};
+use crate::clock::Clock;
 use crate::journal::{self, Append, AppendId, InternalLog, JournalTopic, ProducerIdentity};
 use crate::moment::Moment;
 
@@ -24,8 +25,8 @@ pub(crate) struct GroupDriver {
     state: Mutex<State>,
     /// Tells the timer that the next deadline has moved.
     timer: Notify,
-    /// When the monotonic clock began.
-    started: Instant,
+    /// What the coordinator is told of the time.
+    clock: Arc<dyn Clock>,
     /// Where the records go.
     log: InternalLog,
     /// The task that writes the records, until it has been waited for.
@@ -49,11 +50,11 @@ struct State {
 
 impl GroupDriver {
     /// Makes a driver for a coordinator that has been restored, and starts its journal and its timer on the
-    /// present runtime; both end with `shutdown`. `started` is when the coordinator's clock began.
+    /// present runtime; both end with `shutdown`.
     pub(crate) fn start(
         coordinator: GroupCoordinator,
         log: InternalLog,
-        started: Instant,
+        clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let (journal, queue) = mpsc::unbounded_channel();
@@ -70,7 +71,7 @@ impl GroupDriver {
         let driver = Arc::new(Self {
             state: Mutex::new(state),
             timer: Notify::new(),
-            started,
+            clock,
             log: log.clone(),
             writing: Mutex::new(None),
         });
@@ -266,7 +267,7 @@ impl GroupDriver {
     async fn run_timer(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
             let deadline = self.lock().armed_for;
-            let sleep = tokio::time::sleep_until((self.started + deadline).into());
+            let sleep = tokio::time::sleep(deadline.saturating_sub(self.clock.ticks()));
             tokio::select! {
                 () = sleep => self.step(|state, now| ((), state.coordinator.on_timeout(now))),
                 () = self.timer.notified() => {}
@@ -281,7 +282,7 @@ impl GroupDriver {
     /// Lets the coordinator take one step and carries out what it wants.
     fn step<R>(&self, take: impl FnOnce(&mut State, Moment) -> (R, Effects)) -> R {
         let mut state = self.lock();
-        let (result, effects) = take(&mut state, Moment::since(self.started));
+        let (result, effects) = take(&mut state, self.clock.now());
         for append in effects.appends {
             // Fails only when the server stops: the requests that wait for it are then told so.
             let _ = state.journal.as_ref().map(|journal| journal.send(append));

@@ -1,7 +1,6 @@
 //! The start of the group coordinator: its topic is read back, then it begins to serve.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +9,6 @@ use super::coordinator::GroupCoordinator;
 use super::driver::GroupDriver;
 use crate::error::Error;
 use crate::journal::{InternalLog, Replayed};
-use crate::moment::Moment;
 use crate::topics::TopicRegistry;
 
 /// The topic that groups and offsets are kept in.
@@ -31,9 +29,9 @@ impl GroupDriver {
         config: GroupConfig,
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
-        let started = Instant::now();
+        let clock = Arc::clone(topics.clock());
         let log = InternalLog::open(topics, OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;
-        let now = Moment::since(started);
+        let now = clock.now();
         let mut coordinator = GroupCoordinator::new(config, now);
         log.replay(topics, |replayed| match replayed {
             Replayed::Record { producer_id, key, value } => {
@@ -45,7 +43,7 @@ impl GroupDriver {
             }
         })?;
         coordinator.restored();
-        tracing::info!(groups = coordinator.group_count(), elapsed = ?started.elapsed(), "groups restored");
-        Ok(Self::start(coordinator, log, started, shutdown))
+        tracing::info!(groups = coordinator.group_count(), elapsed = ?clock.ticks().saturating_sub(now.ticks), "groups restored");
+        Ok(Self::start(coordinator, log, clock, shutdown))
     }
 }

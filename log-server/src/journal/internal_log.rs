@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::marker::{append_marker, read_marker};
 use super::{Content, JournalBatch, JournalRecord, JournalTopic, ProducerIdentity};
 use crate::error::Error;
-use crate::log::{Appended, PartitionLog, now_ms};
+use crate::log::{Appended, PartitionLog};
 use crate::protocol::ErrorCode;
 use crate::protocol::fields::RecordError;
 use crate::records::{BatchBuilder, BatchHeader, NO_SEQUENCE, NewRecord, Record};
@@ -130,7 +130,7 @@ fn append_records(
     producer: Option<ProducerIdentity>,
     records: Vec<JournalRecord>,
 ) -> Result<Appended, ErrorCode> {
-    let mut builder = BatchBuilder::new(now_ms());
+    let mut builder = BatchBuilder::new(log.now_ms());
     if let Some(producer) = producer {
         builder = builder.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional(false);
     }

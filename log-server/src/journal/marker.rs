@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::ProducerIdentity;
-use crate::log::{Appended, Marker, PartitionLog, now_ms};
+use crate::log::{Appended, Marker, PartitionLog};
 use crate::protocol::ErrorCode;
 use crate::records::{BatchBuilder, BatchHeader, NO_SEQUENCE, NewRecord};
 
@@ -26,8 +26,9 @@ pub(crate) fn append_marker(
     is_commit: bool,
 ) -> Result<Appended, ErrorCode> {
     let (kind, marker) = if is_commit { (COMMIT, Marker::Commit) } else { (ABORT, Marker::Abort) };
-    let mut builder =
-        BatchBuilder::new(now_ms()).producer(producer.id, producer.epoch, NO_SEQUENCE).transactional(true);
+    let mut builder = BatchBuilder::new(log.now_ms())
+        .producer(producer.id, producer.epoch, NO_SEQUENCE)
+        .transactional(true);
     builder.push(&record(kind));
     let batch = builder.build().map_err(|_| ErrorCode::UnknownServerError)?;
     let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UnknownServerError)?;

@@ -1,10 +1,10 @@
 //! Small text files that say where a log begins or up to where it is known to be sound.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::disk::Disk;
 use crate::error::Error;
 
 /// The only version of Kafka's checkpoint files.
@@ -13,12 +13,13 @@ const VERSION: &str = "0";
 /// A checkpoint file of Kafka: version, number of lines, then `topic partition offset` lines.
 #[derive(Debug)]
 pub(crate) struct OffsetCheckpoint {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
 }
 
 impl OffsetCheckpoint {
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        OffsetCheckpoint { path: path.into() }
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> Self {
+        OffsetCheckpoint { disk, path: path.into() }
     }
 
     /// The offsets by topic and partition; none if there is no file.
@@ -26,11 +27,8 @@ impl OffsetCheckpoint {
     /// # Errors
     /// [`Error::Storage`] or [`Error::Damaged`].
     pub(crate) fn read(&self) -> Result<BTreeMap<(String, i32), i64>, Error> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-            Err(error) => return Err(Error::storage("read", &self.path)(error)),
-        };
+        let text = self.disk.read_text(&self.path).map_err(Error::storage("read", &self.path))?;
+        let Some(text) = text else { return Ok(BTreeMap::new()) };
         parse(&text).map_err(|reason| Error::Damaged { path: self.path.clone(), reason })
     }
 
@@ -43,7 +41,7 @@ impl OffsetCheckpoint {
         for ((topic, partition), offset) in offsets {
             text.push_str(&format!("{topic} {partition} {offset}\n"));
         }
-        write_file_atomically(&self.path, text.as_bytes())
+        self.disk.replace_durably(&self.path, text.as_bytes()).map_err(Error::storage("write", &self.path))
     }
 }
 
@@ -71,38 +69,18 @@ fn parse(text: &str) -> Result<BTreeMap<(String, i32), i64>, String> {
     Ok(offsets)
 }
 
-/// Writes a file so that after a crash either the old or the new content is there, whole.
-///
-/// # Errors
-/// [`Error::Storage`].
-pub(crate) fn write_file_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let temporary = path.with_extension("tmp");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        sync_parent(path)
-    };
-    write().map_err(Error::storage("write", path))
-}
-
-/// Makes creations, renames and removals in the directory of `path` durable.
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn what_is_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
-        let checkpoint = OffsetCheckpoint::new(directory.path().join("recovery-point-offset-checkpoint"));
+        let checkpoint = OffsetCheckpoint::new(
+            Arc::new(OsDisk),
+            directory.path().join("recovery-point-offset-checkpoint"),
+        );
         assert!(checkpoint.read().unwrap().is_empty());
         let offsets = BTreeMap::from([(("a".to_owned(), 0), 5), (("b-c".to_owned(), 12), 1 << 40)]);
         checkpoint.write(&offsets).unwrap();

@@ -114,8 +114,8 @@ impl PartitionLog {
     /// Whether this is the newest batch of its producer: it stays, if need be without records, so that the
     /// producer's sequence is known also when the producers are read from the log.
     fn is_newest_of_producer(&self, producer_id: i64, last_offset: i64) -> bool {
-        let writer = lock(&self.writer);
-        writer.producers.last_offset_of(producer_id).is_some_and(|newest| newest <= last_offset)
+        let durable_end = self.watermarks().high;
+        lock(&self.writer).producers.is_newest(producer_id, last_offset, durable_end)
     }
 }
 

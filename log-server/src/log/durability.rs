@@ -44,7 +44,7 @@ impl PartitionLog {
         let synced = closed.iter().try_for_each(|segment| segment.sync()).and_then(|()| active.sync());
         let synced = synced.and_then(|()| {
             // A new segment's name must be durable as well.
-            if closed.is_empty() { Ok(()) } else { std::fs::File::open(&self.directory)?.sync_all() }
+            if closed.is_empty() { Ok(()) } else { self.options.disk.sync_directory(&self.directory) }
         });
         match synced {
             Ok(()) => {
@@ -68,7 +68,8 @@ impl PartitionLog {
         }
     }
 
-    fn fail(&self) {
+    /// Stops the partition until a restart has recovered it.
+    pub(super) fn fail(&self) {
         self.watermarks.send_modify(|marks| marks.failed = true);
         self.wake_fetches();
     }
@@ -85,11 +86,12 @@ impl PartitionLog {
         }
         let writer = lock(&self.writer);
         let snapshot = producer_snapshot::path(&self.directory, writer.next_offset);
-        if snapshot.exists() && writer.active.path("index").exists() {
+        let disk = self.options.disk.as_ref();
+        if disk.exists(&snapshot) && disk.exists(&writer.active.path("index")) {
             // Nothing was appended since the last time.
             return Ok(());
         }
         writer.active.store_indexes().map_err(Error::storage("write", writer.active.path("index")))?;
-        producer_snapshot::write(&self.directory, writer.next_offset, &writer.producers)
+        producer_snapshot::write(disk, &self.directory, writer.next_offset, &writer.producers)
     }
 }

@@ -1,9 +1,9 @@
 //! Sparse indexes: sorted entries of fixed size, in memory while the segment grows, in a file when it is closed.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use crate::disk::{Disk, DiskFile};
 
 /// An entry of an index file; all numbers are big-endian.
 pub(crate) trait IndexEntry: Copy {
@@ -65,7 +65,7 @@ pub(crate) enum SparseIndex<E> {
     /// All of them, of a segment that still grows.
     Memory(Vec<E>),
     /// They are read from the file when looked up.
-    File { file: File, entries: usize },
+    File { file: Box<dyn DiskFile>, entries: usize },
 }
 
 impl<E: IndexEntry> SparseIndex<E> {
@@ -73,9 +73,9 @@ impl<E: IndexEntry> SparseIndex<E> {
     ///
     /// # Errors
     /// Those of the file system; `InvalidData` if the file's size is no multiple of an entry's.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let bytes = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        let file = disk.open(path)?;
+        let bytes = usize::try_from(file.size_bytes()?).map_err(io::Error::other)?;
         if bytes % E::BYTES != 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "index file has part of an entry"));
         }
@@ -86,24 +86,23 @@ impl<E: IndexEntry> SparseIndex<E> {
     ///
     /// # Errors
     /// As [`SparseIndex::open`].
-    pub(crate) fn load(path: &Path) -> io::Result<Self> {
-        let bytes = std::fs::read(path)?;
+    pub(crate) fn load(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        let bytes = disk.read(path)?;
         if bytes.len() % E::BYTES != 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "index file has part of an entry"));
         }
         Ok(SparseIndex::Memory(bytes.chunks_exact(E::BYTES).map(E::get).collect()))
     }
 
-    /// Writes the entries to `path` and forces them to the disk.
+    /// Replaces the file at `path` by the entries, and forces them to the disk.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn store(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn store(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
         let SparseIndex::Memory(entries) = self else { return Ok(()) };
         let mut bytes = Vec::with_capacity(entries.len() * E::BYTES);
         entries.iter().for_each(|entry| entry.put(&mut bytes));
-        std::fs::write(path, &bytes)?;
-        File::open(path)?.sync_all()
+        disk.replace(path, &bytes)
     }
 
     pub(crate) fn push(&mut self, entry: E) {
@@ -147,7 +146,7 @@ impl<E: IndexEntry> SparseIndex<E> {
             SparseIndex::File { file, .. } => {
                 let mut bytes = [0; 16];
                 let bytes = &mut bytes[..E::BYTES];
-                file.read_exact_at(bytes, (at * E::BYTES) as u64)?;
+                file.read_at(bytes, (at * E::BYTES) as u64)?;
                 Ok(E::get(bytes))
             }
         }
@@ -157,6 +156,7 @@ impl<E: IndexEntry> SparseIndex<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn file_and_memory_find_the_same() {
@@ -166,8 +166,11 @@ mod tests {
         for number in 0..100u32 {
             index.push(TimeEntry { timestamp: i64::from(number) * 10 - 50, relative_offset: number });
         }
-        index.store(&path).unwrap();
-        for file in [SparseIndex::<TimeEntry>::open(&path).unwrap(), SparseIndex::load(&path).unwrap()] {
+        index.store(&OsDisk, &path).unwrap();
+        for file in [
+            SparseIndex::<TimeEntry>::open(&OsDisk, &path).unwrap(),
+            SparseIndex::load(&OsDisk, &path).unwrap(),
+        ] {
             for wanted in [-100, -50, -1, 0, 5, 10, 939, 940, 5000] {
                 let holds = |entry: &TimeEntry| entry.timestamp <= wanted;
                 assert_eq!(file.last_where(holds).unwrap(), index.last_where(holds).unwrap());
@@ -181,7 +184,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("0.index");
         std::fs::write(&path, [0; 12]).unwrap();
-        assert!(SparseIndex::<OffsetEntry>::open(&path).is_err());
-        assert!(SparseIndex::<OffsetEntry>::load(&path).is_err());
+        assert!(SparseIndex::<OffsetEntry>::open(&OsDisk, &path).is_err());
+        assert!(SparseIndex::<OffsetEntry>::load(&OsDisk, &path).is_err());
     }
 }

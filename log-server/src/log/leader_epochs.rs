@@ -4,13 +4,15 @@
 //! others stand at their offsets, which the reader notices by the epoch (KIP-101, KIP-320).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::checkpoint::write_file_atomically;
+use crate::disk::Disk;
 use crate::error::Error;
 
 /// The epochs of one partition, by rising epoch and start offset; there is always one.
 #[derive(Debug)]
 pub(crate) struct LeaderEpochs {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     entries: Vec<(i32, i64)>,
 }
@@ -20,17 +22,16 @@ impl LeaderEpochs {
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Damaged`].
-    pub(crate) fn open(directory: &Path, start_offset: i64) -> Result<Self, Error> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, directory: &Path, start_offset: i64) -> Result<Self, Error> {
         let path = directory.join("leader-epoch-checkpoint");
-        let entries = match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&text).ok_or_else(|| Error::Damaged {
+        let entries = match disk.read_text(&path).map_err(Error::storage("read", &path))? {
+            Some(text) => parse(&text).ok_or_else(|| Error::Damaged {
                 path: path.clone(),
                 reason: "it is not a list of `epoch offset` lines".to_owned(),
             })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(Error::storage("read", &path)(error)),
+            None => Vec::new(),
         };
-        let mut epochs = LeaderEpochs { path, entries };
+        let mut epochs = LeaderEpochs { disk: Arc::clone(disk), path, entries };
         if epochs.entries.is_empty() {
             epochs.entries.push((0, start_offset));
             epochs.write()?;
@@ -72,7 +73,7 @@ impl LeaderEpochs {
         for (epoch, start) in &self.entries {
             text.push_str(&format!("{epoch} {start}\n"));
         }
-        write_file_atomically(&self.path, text.as_bytes())
+        self.disk.replace_durably(&self.path, text.as_bytes()).map_err(Error::storage("write", &self.path))
     }
 }
 
@@ -92,15 +93,20 @@ fn parse(text: &str) -> Option<Vec<(i32, i64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
+
+    fn open(directory: &Path) -> LeaderEpochs {
+        LeaderEpochs::open(&(Arc::new(OsDisk) as Arc<dyn Disk>), directory, 0).unwrap()
+    }
 
     #[test]
     fn epochs_survive_and_know_their_ends() {
         let directory = tempfile::tempdir().unwrap();
-        let mut epochs = LeaderEpochs::open(directory.path(), 0).unwrap();
+        let mut epochs = open(directory.path());
         assert_eq!(epochs.current(), 0);
         epochs.begin_next(10).unwrap();
         epochs.begin_next(30).unwrap();
-        let epochs = LeaderEpochs::open(directory.path(), 0).unwrap();
+        let epochs = open(directory.path());
         assert_eq!(epochs.current(), 2);
         assert_eq!(epochs.end_of(0, 40), Some((0, 10)));
         assert_eq!(epochs.end_of(1, 40), Some((1, 30)));
@@ -112,7 +118,7 @@ mod tests {
     #[test]
     fn an_epoch_without_records_leaves_no_trace() {
         let directory = tempfile::tempdir().unwrap();
-        let mut epochs = LeaderEpochs::open(directory.path(), 0).unwrap();
+        let mut epochs = open(directory.path());
         epochs.begin_next(0).unwrap();
         epochs.begin_next(0).unwrap();
         assert_eq!((epochs.current(), epochs.epoch_of(0)), (2, 2));

@@ -22,8 +22,8 @@ mod segment;
 mod syncer;
 mod txn_index;
 
-pub(crate) use checkpoint::{OffsetCheckpoint, write_file_atomically};
-pub(crate) use partition_log::{Appended, LogOptions, PartitionLog, now_ms};
+pub(crate) use checkpoint::OffsetCheckpoint;
+pub(crate) use partition_log::{Appended, LogOptions, PartitionLog};
 pub(crate) use producer_state::{Marker, ProducerEntry};
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};
 pub(crate) use recovery::OpenMode;
@@ -31,6 +31,8 @@ pub(crate) use scan::scan;
 pub(crate) use segment::Segment;
 pub(crate) use syncer::Syncer;
 pub(crate) use txn_index::AbortedTransaction;
+
+pub(crate) use crate::clock::now_ms;
 
 #[cfg(test)]
 mod tests;

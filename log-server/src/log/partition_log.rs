@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
@@ -11,9 +10,11 @@ use tokio::sync::{Notify, watch};
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
 use super::producer_state::{Marker, ProducerEntry, ProducerStates, Verdict};
-use super::segment::Segment;
+use super::segment::{AppendError, Segment};
 use super::syncer::Syncer;
+use crate::clock::{Clock, SystemClock};
 use crate::config::FsyncPolicy;
+use crate::disk::{Disk, OsDisk};
 use crate::error::Error;
 use crate::protocol::ErrorCode;
 use crate::records::BatchHeader;
@@ -28,6 +29,19 @@ const PATCHED_BYTES: usize = 16;
 pub(crate) struct LogOptions {
     pub(crate) fsync: FsyncPolicy,
     pub(crate) syncer: Arc<Syncer>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl LogOptions {
+    /// The operating system's disk and clocks, and a sync thread of its own.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the thread cannot be started.
+    pub(crate) fn system(fsync: FsyncPolicy) -> Result<Self, Error> {
+        let (syncer, clock) = (Syncer::start(fsync)?, Arc::new(SystemClock::start()));
+        Ok(LogOptions { fsync, syncer, disk: Arc::new(OsDisk), clock })
+    }
 }
 
 /// The result of an append.
@@ -116,7 +130,7 @@ impl PartitionLog {
         let watermarks = Watermarks {
             log_start,
             high: next_offset,
-            last_stable: producers.first_unstable_offset().unwrap_or(next_offset),
+            last_stable: producers.first_unstable_offset().unwrap_or(next_offset).max(log_start),
             high_segment: active.base_offset,
             high_position: active.size_bytes(),
             failed: false,
@@ -133,7 +147,7 @@ impl PartitionLog {
                 active,
                 next_offset,
                 producers,
-                rolled_at_ms: now_ms(),
+                rolled_at_ms: options.clock.wall_ms(),
                 unsynced: Vec::new(),
             }),
             segments: RwLock::new(Arc::new(segments)),
@@ -213,7 +227,7 @@ impl PartitionLog {
     /// The error code for the client: sequence and epoch faults, or a storage error.
     pub(crate) fn append(&self, mut header: BatchHeader, batch: &Bytes) -> Result<Appended, ErrorCode> {
         let config = self.config();
-        let log_append_time = if config.log_append_time { now_ms() } else { -1 };
+        let log_append_time = if config.log_append_time { self.now_ms() } else { -1 };
         let mut writer = lock(&self.writer);
         match writer.producers.check(&header) {
             Verdict::Append => {}
@@ -231,7 +245,7 @@ impl PartitionLog {
             bytes = &stamped;
         }
         let base_offset = self.write(&mut writer, &mut header, bytes, &config)?;
-        writer.producers.appended(&header, now_ms());
+        writer.producers.appended(&header, self.now_ms());
         let end_offset = writer.next_offset;
         self.after_write(&writer);
         drop(writer);
@@ -292,8 +306,12 @@ impl PartitionLog {
         head[8..12].copy_from_slice(&header.length.to_be_bytes());
         head[12..].copy_from_slice(&header.leader_epoch.to_be_bytes());
         let rest = batch.get(PATCHED_BYTES..header.size_bytes()).ok_or(ErrorCode::CorruptMessage)?;
-        let position =
-            writer.active.append(&head, rest).map_err(|error| self.storage_error("append to", &error))?;
+        let position = writer.active.append(&head, rest).map_err(|error| {
+            if matches!(error, AppendError::Torn(_)) {
+                self.fail();
+            }
+            self.storage_error("append to", &error)
+        })?;
         writer.active.index_batch(header, position, config.index_interval_bytes);
         writer.next_offset = header.next_offset();
         Ok(header.base_offset)
@@ -310,18 +328,28 @@ impl PartitionLog {
         too_far
             || size + header.size_bytes() as u64 > config.segment_bytes
             || index_bytes >= config.segment_index_bytes
-            || now_ms().saturating_sub(writer.rolled_at_ms) > config.segment_ms
+            || self.now_ms().saturating_sub(writer.rolled_at_ms) > config.segment_ms
     }
 
     /// Closes the active segment and begins a new one at the next offset.
     pub(super) fn roll(&self, writer: &mut Writer) -> Result<(), Error> {
         let base_offset = writer.next_offset;
         let closed = Arc::clone(&writer.active);
+        if self.options.fsync == FsyncPolicy::Always {
+            // The next segment must not reach the disk before the end of this one: recovery would find a gap.
+            closed.sync().map_err(|source| {
+                self.fail();
+                Error::storage("sync", closed.path("log"))(source)
+            })?;
+        }
         closed.store_indexes().map_err(Error::storage("write", closed.path("index")))?;
-        closed.release_indexes().map_err(Error::storage("read", closed.path("index")))?;
-        producer_snapshot::write(&self.directory, base_offset, &writer.producers)?;
-        let active = Segment::create(&self.directory, base_offset);
+        let disk = &self.options.disk;
+        producer_snapshot::write(disk.as_ref(), &self.directory, base_offset, &writer.producers)?;
+        let active = Segment::create(disk, &self.directory, base_offset);
         let active = Arc::new(active.map_err(Error::storage("create a segment in", &self.directory))?);
+        if let Err(error) = closed.release_indexes() {
+            tracing::warn!(path = %closed.path("index").display(), %error, "keeping the index in memory");
+        }
         {
             let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
             let mut list = segments.as_ref().clone();
@@ -330,7 +358,7 @@ impl PartitionLog {
         }
         writer.unsynced.push(closed);
         writer.active = active;
-        writer.rolled_at_ms = now_ms();
+        writer.rolled_at_ms = self.now_ms();
         Ok(())
     }
 
@@ -356,7 +384,10 @@ impl PartitionLog {
     pub(super) fn publish(&self, marks: &Watermarks) {
         self.watermarks.send_modify(|current| {
             if marks.high >= current.high {
-                *current = Watermarks { log_start: current.log_start, failed: current.failed, ..*marks };
+                // The records at the beginning of an open transaction may have been deleted.
+                let last_stable = marks.last_stable.max(current.log_start);
+                let (log_start, failed) = (current.log_start, current.failed);
+                *current = Watermarks { log_start, last_stable, failed, ..*marks };
             }
         });
         self.wake_fetches();
@@ -392,6 +423,11 @@ impl PartitionLog {
         result
     }
 
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.options.clock.wall_ms()
+    }
+
     /// Logs an error of the disk and gives the code for the client.
     pub(super) fn storage_error(&self, action: &str, error: &dyn std::fmt::Display) -> ErrorCode {
         tracing::error!(topic = %self.topic, partition = self.partition, %error, "cannot {action} the log");
@@ -405,12 +441,6 @@ fn stamp(header: &mut BatchHeader, batch: &Bytes, now_ms: i64) -> Bytes {
     let mut copy = batch.to_vec();
     header.write(&mut copy);
     Bytes::from(copy)
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Locks, also after a panic elsewhere: the data is changed in whole steps only.

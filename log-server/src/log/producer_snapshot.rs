@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Buf, BufMut};
 
-use super::checkpoint::write_file_atomically;
 use super::producer_state::{ProducerEntry, ProducerStates, SeenBatch};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::records::NO_SEQUENCE;
 
@@ -24,14 +24,20 @@ pub(crate) fn path(directory: &Path, offset: i64) -> PathBuf {
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(crate) fn write(directory: &Path, offset: i64, states: &ProducerStates) -> Result<(), Error> {
-    write_file_atomically(&path(directory, offset), &encode(states))
+pub(crate) fn write(
+    disk: &dyn Disk,
+    directory: &Path,
+    offset: i64,
+    states: &ProducerStates,
+) -> Result<(), Error> {
+    let path = path(directory, offset);
+    disk.replace_durably(&path, &encode(states)).map_err(Error::storage("write", &path))
 }
 
 /// Reads the snapshot before `offset`; `None` if it is damaged or not there: the producers are then read from the
 /// log itself.
-pub(crate) fn read(directory: &Path, offset: i64) -> Option<ProducerStates> {
-    decode(&std::fs::read(path(directory, offset)).ok()?)
+pub(crate) fn read(disk: &dyn Disk, directory: &Path, offset: i64) -> Option<ProducerStates> {
+    decode(&disk.read(&path(directory, offset)).ok()?)
 }
 
 fn encode(states: &ProducerStates) -> Vec<u8> {
@@ -100,6 +106,7 @@ fn sequence_before(sequence: i32, steps: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn what_is_written_is_read_and_damage_is_noticed() {
@@ -117,8 +124,8 @@ mod tests {
             },
         );
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), 100, &states).unwrap();
-        let read_back = read(directory.path(), 100).unwrap();
+        write(&OsDisk, directory.path(), 100, &states).unwrap();
+        let read_back = read(&OsDisk, directory.path(), 100).unwrap();
         assert_eq!(read_back.iter().collect::<Vec<_>>(), states.iter().collect::<Vec<_>>());
         assert_eq!(read_back.first_unstable_offset(), Some(90));
         let bytes = encode(&states);

@@ -83,9 +83,11 @@ impl ProducerStates {
         self.producers.len()
     }
 
-    /// The last offset of the producer's newest batch.
-    pub(crate) fn last_offset_of(&self, producer_id: i64) -> Option<i64> {
-        self.producers.get(&producer_id)?.batches.back().map(|newest| newest.last_offset)
+    /// Whether no later batch of the producer is remembered before `durable_end`: one that a power cut may still
+    /// take away does not count.
+    pub(crate) fn is_newest(&self, producer_id: i64, last_offset: i64, durable_end: i64) -> bool {
+        let is_later = |seen: &SeenBatch| (last_offset + 1..durable_end).contains(&seen.last_offset);
+        self.producers.get(&producer_id).is_some_and(|entry| !entry.batches.iter().any(is_later))
     }
 
     /// The first offset of the oldest open transaction: readers of committed records stop before it.

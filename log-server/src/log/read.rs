@@ -11,7 +11,7 @@ use super::scan::scan;
 use super::segment::Segment;
 use super::txn_index::AbortedTransaction;
 use crate::protocol::ErrorCode;
-use crate::records::{BATCH_HEADER_BYTES, BatchHeader, Records};
+use crate::records::{BATCH_HEADER_BYTES, BatchError, BatchHeader, Records};
 
 /// Which records a reader wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl PartitionLog {
         let segments = self.segment_list();
         let first = segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         for segment in &segments[first..] {
-            let read = BatchRead { segment, offset, limit, max_bytes, at_least_one };
+            let read = BatchRead { segment, offset, limit, marks, max_bytes, at_least_one };
             let found = read.run().map_err(|fault| self.read_fault(segment, offset, &fault))?;
             if let Some((records, end_offset)) = found {
                 fetched.records = records;
@@ -172,7 +172,7 @@ enum ReadFault {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
-    Unsound(#[from] crate::records::BatchError),
+    Unsound(#[from] BatchError),
     #[error(transparent)]
     Records(#[from] crate::records::RecordError),
 }
@@ -190,6 +190,7 @@ struct BatchRead<'a> {
     offset: i64,
     /// Batches from here on must not be seen.
     limit: i64,
+    marks: Watermarks,
     max_bytes: usize,
     at_least_one: bool,
 }
@@ -208,30 +209,81 @@ impl BatchRead<'_> {
     /// The batches and the offset after them; `None` if the segment has none from the offset on.
     fn run(&self) -> Result<Option<(Bytes, i64)>, ReadFault> {
         let position = self.segment.floor_position(self.offset)?;
+        let found = if position > 0 && position >= self.segment.size_bytes() {
+            Err(BatchError::Position.into())
+        } else {
+            self.run_from(position)
+        };
+        match found {
+            Err(ReadFault::Unsound(fault)) if position > 0 => {
+                // Is it the batches that are damaged, or the index that led there?
+                tracing::warn!(path = %self.segment.path("index").display(), %fault, "the index may be damaged");
+                self.run_from(self.walk()?)
+            }
+            read => read,
+        }
+    }
+
+    /// Where the batch with the offset begins, found without the index.
+    fn walk(&self) -> Result<u64, ReadFault> {
+        let end = scan(self.segment, 0, false, |header, _, _| {
+            if header.last_offset() >= self.offset {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        end.fault.map_or(Ok(end.position), |fault| Err(fault.into()))
+    }
+
+    fn run_from(&self, position: u64) -> Result<Option<(Bytes, i64)>, ReadFault> {
         let left = self.segment.size_bytes().saturating_sub(position);
         let mut length = left.min(self.max_bytes as u64 + SEARCH_SLACK_BYTES);
         loop {
             let mut buffer = ReadBuffer::new(length as usize);
             self.segment.read_at(buffer.as_mut(), position)?;
-            let found = self.select(buffer.as_ref())?;
+            let found = self.select(buffer.as_ref(), position)?;
             if let Some(end_offset) = found.end_offset {
-                if position < self.segment.verified_from() {
-                    verify(&buffer.as_ref()[found.from..found.to])?;
-                }
                 return Ok(Some((buffer.freeze().slice(found.from..found.to), end_offset)));
             }
             if length == left {
-                return Ok(None);
+                let cut_short = (found.to as u64) < length;
+                return if cut_short { Err(BatchError::Truncated.into()) } else { Ok(None) };
             }
             length = (length + SEARCH_SLACK_BYTES).max(found.needed as u64).min(left);
         }
     }
 
-    /// Walks the batches in the buffer and picks those to answer with.
-    fn select(&self, buffer: &[u8]) -> Result<Found, ReadFault> {
+    /// Whether a batch before the high watermark says that it is behind it.
+    fn is_impossible(&self, header: &BatchHeader, position: u64) -> bool {
+        let is_visible =
+            self.segment.base_offset < self.marks.high_segment || position < self.marks.high_position;
+        is_visible && header.last_offset() >= self.marks.high
+    }
+
+    /// Walks the batches in the buffer and picks those to answer with. The index must not have led behind the offset.
+    fn select(&self, buffer: &[u8], position: u64) -> Result<Found, ReadFault> {
         let mut found = Found { from: 0, to: 0, end_offset: None, needed: 0 };
+        let unverified = position < self.segment.verified_from();
+        let mut next_offset = self.segment.base_offset;
         while buffer.len() - found.to >= BATCH_HEADER_BYTES {
-            let header = BatchHeader::parse(&buffer[found.to..])?;
+            let header = match BatchHeader::parse(&buffer[found.to..]) {
+                Ok(header) => header,
+                // What is sound before it is answered first.
+                Err(_) if found.end_offset.is_some() => break,
+                Err(fault) => return Err(fault.into()),
+            };
+            let by_index = position > 0 && found.to == 0;
+            if by_index && header.base_offset > self.offset
+                || header.base_offset < next_offset
+                || self.is_impossible(&header, position + found.to as u64)
+            {
+                if found.end_offset.is_some() {
+                    break;
+                }
+                return Err(BatchError::Position.into());
+            }
+            next_offset = header.next_offset();
             let end = found.to + header.size_bytes();
             if header.base_offset >= self.limit {
                 found.end_offset = found.end_offset.or(Some(self.limit));
@@ -247,6 +299,15 @@ impl BatchRead<'_> {
                 found.needed = end;
                 break;
             }
+            if unverified
+                && wanted
+                && let Err(fault) = BatchHeader::parse_checked(&buffer[found.to..end])
+            {
+                if is_first {
+                    return Err(fault.into());
+                }
+                break;
+            }
             found.to = end;
             if wanted {
                 found.end_offset = Some(header.next_offset());
@@ -256,14 +317,6 @@ impl BatchRead<'_> {
         }
         Ok(found)
     }
-}
-
-fn verify(mut batches: &[u8]) -> Result<(), ReadFault> {
-    while !batches.is_empty() {
-        let header = BatchHeader::parse_checked(batches)?;
-        batches = &batches[header.size_bytes()..];
-    }
-    Ok(())
 }
 
 /// Aborted transactions with records in the range, by first offset.

@@ -1,14 +1,13 @@
 //! A segment: one file of batches with its indexes.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::index::{OffsetEntry, SparseIndex, TimeEntry};
 use super::txn_index::{self, AbortedTransaction};
+use crate::disk::{self, Disk, DiskFile, OsDisk};
 use crate::records::BatchHeader;
 
 /// How many of the newest batches have their exact position in memory, so that readers at the tail, where most
@@ -20,14 +19,25 @@ const RECENT_BATCHES: usize = 64;
 pub(crate) struct Segment {
     /// The offset that its files are named by: none of its records is before.
     pub(crate) base_offset: i64,
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
-    /// Its cursor stands at the end: appends write there; readers give their positions.
-    file: File,
+    file: Box<dyn DiskFile>,
     /// Bytes that are written; readers must not go beyond.
     size_bytes: AtomicU64,
     /// Where batches begin whose checksum was verified since the start: by recovery or when they were appended.
     verified_from: AtomicU64,
     indexes: RwLock<Indexes>,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    /// The segment is as it was.
+    #[error(transparent)]
+    Refused(io::Error),
+    /// Part of the batch is in the file and cannot be cut off: nothing may be written after it.
+    #[error("{0}, and what was written of the batch cannot be cut off")]
+    Torn(io::Error),
 }
 
 /// The parts of a segment that change with every append.
@@ -71,35 +81,45 @@ impl Segment {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn create(directory: &Path, base_offset: i64) -> io::Result<Self> {
-        Self::create_as(directory, base_offset, &file_path(directory, base_offset, "log"))
+    pub(crate) fn create(disk: &Arc<dyn Disk>, directory: &Path, base_offset: i64) -> io::Result<Self> {
+        Self::create_as(disk, directory, base_offset, &file_path(directory, base_offset, "log"))
     }
 
     /// As [`Segment::create`], in a file of another name, which the caller gives the right one later.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn create_as(directory: &Path, base_offset: i64, path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        Ok(Self::with_file(directory, base_offset, file, 0))
+    pub(crate) fn create_as(
+        disk: &Arc<dyn Disk>,
+        directory: &Path,
+        base_offset: i64,
+        path: &Path,
+    ) -> io::Result<Self> {
+        let file = disk.create(path)?;
+        Ok(Self::with_file(Arc::clone(disk), directory, base_offset, file, 0))
     }
 
     /// Opens a segment with empty indexes, for the caller to fill.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn open(directory: &Path, base_offset: i64) -> io::Result<Self> {
-        Self::open_as(directory, base_offset, &file_path(directory, base_offset, "log"))
+    pub(crate) fn open(disk: &Arc<dyn Disk>, directory: &Path, base_offset: i64) -> io::Result<Self> {
+        Self::open_as(disk, directory, base_offset, &file_path(directory, base_offset, "log"))
     }
 
     /// As [`Segment::open`], from a file of another name.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(crate) fn open_as(directory: &Path, base_offset: i64, path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let size_bytes = (&file).seek(SeekFrom::End(0))?;
-        Ok(Self::with_file(directory, base_offset, file, size_bytes))
+    pub(crate) fn open_as(
+        disk: &Arc<dyn Disk>,
+        directory: &Path,
+        base_offset: i64,
+        path: &Path,
+    ) -> io::Result<Self> {
+        let file = disk.open(path)?;
+        let size_bytes = file.size_bytes()?;
+        Ok(Self::with_file(Arc::clone(disk), directory, base_offset, file, size_bytes))
     }
 
     /// Opens a segment's file by its path, only to be read.
@@ -107,15 +127,22 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn open_to_read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let size_bytes = file.metadata()?.len();
+        let file = disk::open_to_read(path)?;
+        let size_bytes = file.size_bytes()?;
         let directory = path.parent().unwrap_or(Path::new("."));
-        Ok(Self::with_file(directory, 0, file, size_bytes))
+        Ok(Self::with_file(Arc::new(OsDisk), directory, 0, file, size_bytes))
     }
 
-    fn with_file(directory: &Path, base_offset: i64, file: File, size_bytes: u64) -> Self {
+    fn with_file(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        base_offset: i64,
+        file: Box<dyn DiskFile>,
+        size_bytes: u64,
+    ) -> Self {
         Segment {
             base_offset,
+            disk,
             directory: directory.to_owned(),
             file,
             size_bytes: AtomicU64::new(size_bytes),
@@ -131,17 +158,26 @@ impl Segment {
     pub(crate) fn load_indexes(&self, growing: bool) -> io::Result<()> {
         let (offsets_path, times_path) = (self.path("index"), self.path("timeindex"));
         let (offsets, times) = if growing {
-            (SparseIndex::load(&offsets_path)?, SparseIndex::load(&times_path)?)
+            (
+                SparseIndex::load(self.disk.as_ref(), &offsets_path)?,
+                SparseIndex::load(self.disk.as_ref(), &times_path)?,
+            )
         } else {
-            (SparseIndex::open(&offsets_path)?, SparseIndex::open(&times_path)?)
+            (
+                SparseIndex::open(self.disk.as_ref(), &offsets_path)?,
+                SparseIndex::open(self.disk.as_ref(), &times_path)?,
+            )
         };
+        if offsets.last()?.is_some_and(|last: OffsetEntry| u64::from(last.position) >= self.size_bytes()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "index reaches beyond the segment"));
+        }
         let newest: Option<TimeEntry> = times.last()?;
         let mut indexes = self.indexes_mut();
         if let Some(newest) = newest {
             indexes.max_timestamp = newest.timestamp;
             indexes.max_timestamp_offset = self.base_offset + i64::from(newest.relative_offset);
         }
-        indexes.aborted = txn_index::read(&self.path("txnindex"))?;
+        indexes.aborted = txn_index::read(self.disk.as_ref(), &self.path("txnindex"))?;
         indexes.offsets = offsets;
         indexes.times = times;
         Ok(())
@@ -179,16 +215,17 @@ impl Segment {
     /// partition's writer calls this.
     ///
     /// # Errors
-    /// Those of the file system; what was written of the batch is cut off again.
-    pub(crate) fn append(&self, head: &[u8], rest: &[u8]) -> io::Result<u64> {
+    /// Those of the file system; what was written of the batch is cut off again, unless that fails as well.
+    pub(crate) fn append(&self, head: &[u8], rest: &[u8]) -> Result<u64, AppendError> {
         let position = self.size_bytes();
-        if let Err(error) = write_both(&self.file, head, rest) {
-            let undone =
-                self.file.set_len(position).and_then(|()| (&self.file).seek(SeekFrom::Start(position)));
-            if let Err(second) = undone {
-                tracing::error!(path = %self.path("log").display(), %second, "cannot cut off a partial write");
-            }
-            return Err(error);
+        if let Err(error) = self.file.append(head, rest) {
+            return Err(match self.file.truncate(position) {
+                Ok(()) => AppendError::Refused(error),
+                Err(second) => {
+                    tracing::error!(path = %self.path("log").display(), %second, "cannot cut off a partial write");
+                    AppendError::Torn(error)
+                }
+            });
         }
         self.size_bytes.store(position + (head.len() + rest.len()) as u64, Ordering::Release);
         Ok(position)
@@ -248,7 +285,7 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, position)
+        self.file.read_at(buffer, position)
     }
 
     /// Forces the batches to the disk.
@@ -256,7 +293,7 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync()
     }
 
     /// Writes the indexes to their files and forces them to the disk. The segment can still grow.
@@ -266,9 +303,11 @@ impl Segment {
     pub(crate) fn store_indexes(&self) -> io::Result<()> {
         let indexes = &mut *self.indexes_mut();
         self.push_time_entry(indexes);
-        indexes.offsets.store(&self.path("index"))?;
-        indexes.times.store(&self.path("timeindex"))?;
-        txn_index::write(&self.path("txnindex"), &indexes.aborted)
+        let disk = self.disk.as_ref();
+        // The offset index comes last: where it is, the others are.
+        txn_index::write(disk, &self.path("txnindex"), &indexes.aborted)?;
+        indexes.times.store(disk, &self.path("timeindex"))?;
+        indexes.offsets.store(disk, &self.path("index"))
     }
 
     /// Drops the indexes from memory, after [`Segment::store_indexes`] of a segment that will not grow any more.
@@ -276,8 +315,8 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn release_indexes(&self) -> io::Result<()> {
-        let offsets = SparseIndex::open(&self.path("index"))?;
-        let times = SparseIndex::open(&self.path("timeindex"))?;
+        let offsets = SparseIndex::open(self.disk.as_ref(), &self.path("index"))?;
+        let times = SparseIndex::open(self.disk.as_ref(), &self.path("timeindex"))?;
         let indexes = &mut *self.indexes_mut();
         indexes.offsets = offsets;
         indexes.times = times;
@@ -290,9 +329,8 @@ impl Segment {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn truncate(&self, size_bytes: u64) -> io::Result<()> {
-        self.file.set_len(size_bytes)?;
-        (&self.file).seek(SeekFrom::Start(size_bytes))?;
-        self.file.sync_all()?;
+        self.file.truncate(size_bytes)?;
+        self.file.sync()?;
         self.size_bytes.store(size_bytes, Ordering::Release);
         Ok(())
     }
@@ -308,7 +346,7 @@ impl Segment {
     /// Those of the file system.
     pub(crate) fn delete(&self) -> io::Result<()> {
         self.delete_but_snapshot()?;
-        remove_if_there(&self.path("snapshot"))
+        self.disk.remove_if_there(&self.path("snapshot"))
     }
 
     /// Removes the segment's files but the snapshot of the producers before it, which holds after compaction too.
@@ -318,23 +356,6 @@ impl Segment {
     pub(crate) fn delete_but_snapshot(&self) -> io::Result<()> {
         ["log", "index", "timeindex", "txnindex"]
             .iter()
-            .try_for_each(|suffix| remove_if_there(&self.path(suffix)))
-    }
-}
-
-/// Writes both parts where the file's cursor is, in one call if the operating system takes all.
-fn write_both(mut file: &File, head: &[u8], rest: &[u8]) -> io::Result<()> {
-    let written = file.write_vectored(&[IoSlice::new(head), IoSlice::new(rest)])?;
-    if written < head.len() {
-        file.write_all(&head[written..])?;
-        return file.write_all(rest);
-    }
-    file.write_all(&rest[written - head.len()..])
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+            .try_for_each(|suffix| self.disk.remove_if_there(&self.path(suffix)))
     }
 }

@@ -38,6 +38,13 @@ impl Syncer {
         Ok(Arc::new(Syncer { requests: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) }))
     }
 
+    /// A syncer without a thread: whoever holds the other end syncs the logs that come out of it, when it likes.
+    #[cfg(test)]
+    pub(crate) fn by_hand() -> (Arc<Self>, Receiver<Arc<PartitionLog>>) {
+        let (sender, receiver) = channel();
+        (Arc::new(Syncer { requests: Mutex::new(Some(sender)), thread: Mutex::new(None) }), receiver)
+    }
+
     /// Has the log synced in the next round.
     pub(crate) fn request(&self, log: Arc<PartitionLog>) {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);

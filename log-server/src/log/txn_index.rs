@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::disk::Disk;
+
 /// Bytes of an entry: version, producer id, first and last offset, last stable offset.
 const ENTRY_BYTES: usize = 34;
 
@@ -45,8 +47,8 @@ impl AbortedTransaction {
 ///
 /// # Errors
 /// Those of the file system; `InvalidData` if the file has part of an entry.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<AbortedTransaction>> {
-    let bytes = match std::fs::read(path) {
+pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<AbortedTransaction>> {
+    let bytes = match disk.read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -61,34 +63,31 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<AbortedTransaction>> {
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn write(path: &Path, entries: &[AbortedTransaction]) -> io::Result<()> {
+pub(crate) fn write(disk: &dyn Disk, path: &Path, entries: &[AbortedTransaction]) -> io::Result<()> {
     if entries.is_empty() {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        return disk.remove_if_there(path);
     }
     let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
     entries.iter().for_each(|entry| entry.put(&mut bytes));
-    std::fs::write(path, &bytes)?;
-    std::fs::File::open(path)?.sync_all()
+    disk.replace(path, &bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn what_is_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("0.txnindex");
-        assert_eq!(read(&path).unwrap(), []);
+        assert_eq!(read(&OsDisk, &path).unwrap(), []);
         let entry =
             AbortedTransaction { producer_id: 7, first_offset: 10, last_offset: 20, last_stable_offset: 21 };
-        write(&path, &[entry, entry]).unwrap();
+        write(&OsDisk, &path, &[entry, entry]).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 68);
-        assert_eq!(read(&path).unwrap(), [entry, entry]);
-        write(&path, &[]).unwrap();
+        assert_eq!(read(&OsDisk, &path).unwrap(), [entry, entry]);
+        write(&OsDisk, &path, &[]).unwrap();
         assert!(!path.exists());
     }
 }

@@ -36,6 +36,9 @@ pub(crate) enum BatchError {
     /// The format is not version 2.
     #[error("batch has magic {0}, only 2 is supported")]
     Magic(i8),
+    /// The batch is not the one that was looked for there.
+    #[error("batch is not the one that the index has at its position")]
+    Position,
     /// The checksum is wrong.
     #[error("batch has checksum {actual:#010x}, its header says {expected:#010x}")]
     Checksum { expected: u32, actual: u32 },

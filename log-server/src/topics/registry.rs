@@ -9,9 +9,11 @@ use uuid::Uuid;
 use super::config::TopicConfig;
 use super::topic::{Topic, validate_name};
 use super::topic_file::TopicFile;
+use crate::clock::Clock;
 use crate::config::{LogServerConfig, MAX_PARTITIONS_PER_TOPIC};
+use crate::disk::Disk;
 use crate::error::Error;
-use crate::log::{LogOptions, OffsetCheckpoint, OpenMode, PartitionLog, Syncer};
+use crate::log::{LogOptions, OffsetCheckpoint, OpenMode, PartitionLog};
 use crate::protocol::ErrorCode;
 
 /// Written at the end of a clean stop, removed at the start.
@@ -58,22 +60,24 @@ impl TopicRegistry {
     ///
     /// # Errors
     /// [`Error`] if files cannot be read or are damaged beyond recovery, or a topic default is not valid.
-    pub(crate) fn open(config: &LogServerConfig, syncer: Arc<Syncer>) -> Result<Self, Error> {
+    pub(crate) fn open(config: &LogServerConfig, options: LogOptions) -> Result<Self, Error> {
         let server_defaults: Arc<BTreeMap<_, _>> = Arc::new(config.topic_defaults.iter().cloned().collect());
         TopicConfig::new(BTreeMap::new(), Arc::clone(&server_defaults)).map_err(Error::Config)?;
         let data_dir = config.data_dir.clone();
+        let disk = Arc::clone(&options.disk);
+        let checkpoint = |name| OffsetCheckpoint::new(Arc::clone(&disk), data_dir.join(name));
         let registry = TopicRegistry {
             default_partitions: config.default_partitions,
             server_defaults,
-            options: LogOptions { fsync: config.fsync, syncer },
             topics: RwLock::default(),
             changes: Mutex::new(()),
-            log_starts: OffsetCheckpoint::new(data_dir.join("log-start-offset-checkpoint")),
-            recovery_points: OffsetCheckpoint::new(data_dir.join("recovery-point-offset-checkpoint")),
-            clean_offsets: OffsetCheckpoint::new(data_dir.join("cleaner-offset-checkpoint")),
+            log_starts: checkpoint("log-start-offset-checkpoint"),
+            recovery_points: checkpoint("recovery-point-offset-checkpoint"),
+            clean_offsets: checkpoint("cleaner-offset-checkpoint"),
+            options,
             data_dir,
         };
-        let files = TopicFile::read_all(&registry.data_dir)?;
+        let files = TopicFile::read_all(disk.as_ref(), &registry.data_dir)?;
         registry.remove_strays(&files)?;
         registry.open_topics(files)?;
         Ok(registry)
@@ -81,7 +85,7 @@ impl TopicRegistry {
 
     fn open_topics(&self, files: BTreeMap<String, TopicFile>) -> Result<(), Error> {
         let marker = self.data_dir.join(CLEAN_SHUTDOWN_FILE);
-        let clean = marker.exists();
+        let clean = self.disk().exists(&marker);
         let log_starts = self.log_starts.read()?;
         let recovery_points = self.recovery_points.read()?;
         for (name, file) in files {
@@ -102,25 +106,27 @@ impl TopicRegistry {
             self.insert(Topic::new(name, file.id, config, logs));
         }
         if clean {
-            std::fs::remove_file(&marker).map_err(Error::storage("remove", &marker))?;
+            // Durably, before anything is written: after a power cut it would vouch for logs that have changed.
+            self.disk()
+                .remove_file(&marker)
+                .and_then(|()| self.disk().sync_directory(&self.data_dir))
+                .map_err(Error::storage("remove", &marker))?;
         }
         Ok(())
     }
 
     /// Removes the directories of deleted topics, also of those whose deletion a crash cut short.
     fn remove_strays(&self, files: &BTreeMap<String, TopicFile>) -> Result<(), Error> {
-        let entries = std::fs::read_dir(&self.data_dir).map_err(Error::storage("list", &self.data_dir))?;
-        for entry in entries {
-            let path = entry.map_err(Error::storage("list", &self.data_dir))?.path();
+        for path in self.disk().list(&self.data_dir).map_err(Error::storage("list", &self.data_dir))? {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let stray = name.ends_with(DELETED_SUFFIX)
-                || read_topic_id(&path).is_some_and(|id| {
+                || self.read_topic_id(&path).is_some_and(|id| {
                     let topic = name.rsplit_once('-').map_or(name, |(topic, _)| topic);
                     files.get(topic).is_none_or(|file| file.id != id)
                 });
-            if stray && path.is_dir() {
+            if stray {
                 tracing::info!(path = %path.display(), "removing the partition of a deleted topic");
-                std::fs::remove_dir_all(&path).map_err(Error::storage("remove", &path))?;
+                self.disk().remove_dir_all(&path).map_err(Error::storage("remove", &path))?;
             }
         }
         Ok(())
@@ -135,12 +141,55 @@ impl TopicRegistry {
         opening: (OpenMode, i64),
     ) -> Result<Arc<PartitionLog>, Error> {
         let directory = self.data_dir.join(format!("{topic}-{partition}"));
-        std::fs::create_dir_all(&directory).map_err(Error::storage("create", &directory))?;
-        if read_topic_id(&directory) != Some(id) {
-            write_topic_id(&directory, id)?;
+        self.disk().create_dir_all(&directory).map_err(Error::storage("create", &directory))?;
+        if self.read_topic_id(&directory) != Some(id) {
+            self.write_topic_id(&directory, id)?;
         }
         let options = self.options.clone();
         PartitionLog::open(Arc::clone(topic), partition, directory, Arc::clone(config), options, opening)
+    }
+
+    /// Makes a partition that does not exist yet; what lies in its place is a leftover of a deleted topic.
+    fn new_log(
+        &self,
+        topic: &Arc<str>,
+        id: Uuid,
+        partition: i32,
+        config: &Arc<TopicConfig>,
+    ) -> Result<Arc<PartitionLog>, Error> {
+        let directory = self.data_dir.join(format!("{topic}-{partition}"));
+        if self.disk().exists(&directory) {
+            self.disk().remove_dir_all(&directory).map_err(Error::storage("remove", &directory))?;
+        }
+        self.open_log(topic, id, partition, config, (OpenMode::Clean, 0))
+    }
+
+    /// Makes new partitions' directories durable, before a topic's file says that they exist.
+    fn sync_data_dir(&self) -> Result<(), Error> {
+        self.disk().sync_directory(&self.data_dir).map_err(Error::storage("sync", &self.data_dir))
+    }
+
+    /// Reads the topic's id from a partition's directory: `partition.metadata`, as Kafka writes it.
+    fn read_topic_id(&self, directory: &Path) -> Option<Uuid> {
+        let text = self.disk().read_text(&directory.join("partition.metadata")).ok()??;
+        let id = text.lines().find_map(|line| line.strip_prefix("topic_id: "))?;
+        super::topic_id::decode(id)
+    }
+
+    /// Durable with the directory's next sync, which opening the log brings.
+    fn write_topic_id(&self, directory: &Path, id: Uuid) -> Result<(), Error> {
+        let path = directory.join("partition.metadata");
+        let text = format!("version: 0\ntopic_id: {}\n", super::topic_id::encode(id));
+        self.disk().replace(&path, text.as_bytes()).map_err(Error::storage("write", &path))
+    }
+
+    fn disk(&self) -> &dyn Disk {
+        self.options.disk.as_ref()
+    }
+
+    /// What the logs are told of the time.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.options.clock
     }
 
     fn insert(&self, topic: Topic) -> Arc<Topic> {
@@ -199,12 +248,12 @@ impl TopicRegistry {
         let _changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let (partitions, config) = self.check_creation(request)?;
         let (id, config, name) = (Uuid::new_v4(), Arc::new(config), Arc::<str>::from(request.name.as_str()));
-        let logs: Result<Vec<_>, Error> = (0..partitions)
-            .map(|partition| self.open_log(&name, id, partition, &config, (OpenMode::Clean, 0)))
-            .collect();
+        let logs: Result<Vec<_>, Error> =
+            (0..partitions).map(|partition| self.new_log(&name, id, partition, &config)).collect();
         let logs = logs.map_err(storage_refusal)?;
+        self.sync_data_dir().map_err(storage_refusal)?;
         TopicFile { id, partitions, configs: request.configs.clone() }
-            .write(&self.data_dir, &name)
+            .write(self.disk(), &self.data_dir, &name)
             .map_err(storage_refusal)?;
         tracing::info!(topic = %name, partitions, "created");
         Ok(self.insert(Topic::new(name, id, config, logs)))
@@ -223,12 +272,14 @@ impl TopicRegistry {
             topics.by_id.remove(&topic.id).ok_or_else(unknown)?;
             topics.by_name.remove(&topic.name);
         }
-        TopicFile::remove(&self.data_dir, &topic.name).map_err(storage_refusal)?;
+        TopicFile::remove(self.disk(), &self.data_dir, &topic.name).map_err(storage_refusal)?;
         for log in topic.partitions().iter() {
             let name = format!("{}-{}.{}{DELETED_SUFFIX}", topic.name, log.partition(), topic.id.simple());
             let target = self.data_dir.join(name);
-            let removed =
-                std::fs::rename(log.directory(), &target).and_then(|()| std::fs::remove_dir_all(&target));
+            let removed = self
+                .disk()
+                .rename(log.directory(), &target)
+                .and_then(|()| self.disk().remove_dir_all(&target));
             if let Err(error) = removed {
                 // The next start removes it.
                 tracing::warn!(path = %target.display(), %error, "cannot remove a deleted partition");
@@ -258,11 +309,12 @@ impl TopicRegistry {
         }
         let config = topic.config();
         for partition in have..count {
-            let log = self.open_log(&topic.name, topic.id, partition, &config, (OpenMode::Clean, 0));
+            let log = self.new_log(&topic.name, topic.id, partition, &config);
             logs.push(log.map_err(storage_refusal)?);
         }
+        self.sync_data_dir().map_err(storage_refusal)?;
         TopicFile { id: topic.id, partitions: count, configs: config.overrides().clone() }
-            .write(&self.data_dir, &topic.name)
+            .write(self.disk(), &self.data_dir, &topic.name)
             .map_err(storage_refusal)?;
         topic.set_partitions(logs);
         Ok(())
@@ -288,7 +340,7 @@ impl TopicRegistry {
         }
         let partitions = topic.partitions().len() as i32;
         TopicFile { id: topic.id, partitions, configs: overrides }
-            .write(&self.data_dir, &topic.name)
+            .write(self.disk(), &self.data_dir, &topic.name)
             .map_err(storage_refusal)?;
         topic.set_config(Arc::new(config));
         Ok(())
@@ -358,24 +410,12 @@ impl TopicRegistry {
         }
         self.checkpoint_log_starts()?;
         self.checkpoint_recovery_points()?;
-        crate::log::write_file_atomically(&self.data_dir.join(CLEAN_SHUTDOWN_FILE), b"{\"version\":0}\n")
+        let marker = self.data_dir.join(CLEAN_SHUTDOWN_FILE);
+        self.disk().replace_durably(&marker, b"{\"version\":0}\n").map_err(Error::storage("write", &marker))
     }
 }
 
 fn storage_refusal(error: Error) -> Refusal {
     tracing::error!(%error, "cannot change topics");
     (ErrorCode::KafkaStorageError, error.to_string())
-}
-
-/// Reads the topic's id from a partition's directory: `partition.metadata`, as Kafka writes it.
-fn read_topic_id(directory: &Path) -> Option<Uuid> {
-    let text = std::fs::read_to_string(directory.join("partition.metadata")).ok()?;
-    let id = text.lines().find_map(|line| line.strip_prefix("topic_id: "))?;
-    super::topic_id::decode(id)
-}
-
-fn write_topic_id(directory: &Path, id: Uuid) -> Result<(), Error> {
-    let path = directory.join("partition.metadata");
-    let text = format!("version: 0\ntopic_id: {}\n", super::topic_id::encode(id));
-    std::fs::write(&path, text).map_err(Error::storage("write", &path))
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::disk::Disk;
 use crate::error::Error;
-use crate::log::write_file_atomically;
 
 /// What a topic's file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,22 +28,23 @@ impl TopicFile {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) fn write(&self, data_dir: &Path, name: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, disk: &dyn Disk, data_dir: &Path, name: &str) -> Result<(), Error> {
         let mut text = format!("topic.id={}\npartitions={}\n", self.id, self.partitions);
         for (name, value) in &self.configs {
             text.push_str(&format!("config.{name}={value}\n"));
         }
-        write_file_atomically(&path(data_dir, name), text.as_bytes())
+        let path = path(data_dir, name);
+        disk.replace_durably(&path, text.as_bytes()).map_err(Error::storage("write", &path))
     }
 
     /// Removes a topic's file.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) fn remove(data_dir: &Path, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(disk: &dyn Disk, data_dir: &Path, name: &str) -> Result<(), Error> {
         let path = path(data_dir, name);
-        std::fs::remove_file(&path)
-            .and_then(|()| std::fs::File::open(directory(data_dir))?.sync_all())
+        disk.remove_file(&path)
+            .and_then(|()| disk.sync_directory(&directory(data_dir)))
             .map_err(Error::storage("remove", path))
     }
 
@@ -51,16 +52,15 @@ impl TopicFile {
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Damaged`].
-    pub(crate) fn read_all(data_dir: &Path) -> Result<BTreeMap<String, TopicFile>, Error> {
+    pub(crate) fn read_all(disk: &dyn Disk, data_dir: &Path) -> Result<BTreeMap<String, TopicFile>, Error> {
         let directory = directory(data_dir);
-        std::fs::create_dir_all(&directory).map_err(Error::storage("create", &directory))?;
+        disk.create_dir_durably(&directory).map_err(Error::storage("create", &directory))?;
         let mut topics = BTreeMap::new();
-        for entry in std::fs::read_dir(&directory).map_err(Error::storage("list", &directory))? {
-            let path = entry.map_err(Error::storage("list", &directory))?.path();
+        for path in disk.list(&directory).map_err(Error::storage("list", &directory))? {
             let Some(file_name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let Some(name) = file_name.strip_suffix(SUFFIX) else { continue };
-            let text = std::fs::read_to_string(&path).map_err(Error::storage("read", &path))?;
-            let file = parse(&text).ok_or_else(|| Error::Damaged {
+            let text = disk.read_text(&path).map_err(Error::storage("read", &path))?;
+            let file = text.as_deref().and_then(parse).ok_or_else(|| Error::Damaged {
                 path: path.clone(),
                 reason: "it lacks topic.id or partitions".to_owned(),
             })?;
@@ -92,17 +92,18 @@ fn parse(text: &str) -> Option<TopicFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn what_is_written_is_read() {
         let data_dir = tempfile::tempdir().unwrap();
-        assert!(TopicFile::read_all(data_dir.path()).unwrap().is_empty());
+        assert!(TopicFile::read_all(&OsDisk, data_dir.path()).unwrap().is_empty());
         let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact,delete".to_owned())]);
         let file = TopicFile { id: Uuid::new_v4(), partitions: 3, configs };
-        file.write(data_dir.path(), "a.b").unwrap();
-        let topics = TopicFile::read_all(data_dir.path()).unwrap();
+        file.write(&OsDisk, data_dir.path(), "a.b").unwrap();
+        let topics = TopicFile::read_all(&OsDisk, data_dir.path()).unwrap();
         assert_eq!(topics, BTreeMap::from([("a.b".to_owned(), file)]));
-        TopicFile::remove(data_dir.path(), "a.b").unwrap();
-        assert!(TopicFile::read_all(data_dir.path()).unwrap().is_empty());
+        TopicFile::remove(&OsDisk, data_dir.path(), "a.b").unwrap();
+        assert!(TopicFile::read_all(&OsDisk, data_dir.path()).unwrap().is_empty());
     }
 }

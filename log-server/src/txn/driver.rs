@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -12,6 +12,7 @@ use super::config::TxnConfig;
 use super::coordinator::{Effects, Markers, Request, StepId, Ticket, TxnCoordinator};
 use super::marking;
 use super::transaction::Transaction;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::group::driver::GroupDriver;
 use crate::journal::{self, Append, InternalLog, ProducerIdentity, Replayed};
@@ -31,8 +32,8 @@ pub(crate) struct TxnDriver {
     state: Mutex<State>,
     /// Tells the timer that the next deadline has moved.
     timer: Notify,
-    /// When the monotonic clock began.
-    started: Instant,
+    /// What the coordinator is told of the time.
+    clock: Arc<dyn Clock>,
     /// Where markers go.
     topics: Arc<TopicRegistry>,
     /// Where offsets within transactions are.
@@ -74,9 +75,9 @@ impl TxnDriver {
         groups: &Arc<GroupDriver>,
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
-        let started = Instant::now();
+        let clock = Arc::clone(topics.clock());
         let log = InternalLog::open(topics, TRANSACTION_TOPIC, TRANSACTION_PARTITIONS)?;
-        let now = Moment::since(started);
+        let now = clock.now();
         let mut coordinator = TxnCoordinator::new(TxnConfig::default(), now);
         log.replay(topics, |replayed| match replayed {
             Replayed::Record { key, value, .. } => coordinator.restore_record(key, value),
@@ -96,7 +97,7 @@ impl TxnDriver {
         let driver = Arc::new(Self {
             state: Mutex::new(state),
             timer: Notify::new(),
-            started,
+            clock,
             topics: Arc::clone(topics),
             groups: Arc::clone(groups),
             writing: Mutex::new(None),
@@ -192,7 +193,7 @@ impl TxnDriver {
     async fn run_timer(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
             let deadline = self.lock().armed_for;
-            let sleep = tokio::time::sleep_until((self.started + deadline).into());
+            let sleep = tokio::time::sleep(deadline.saturating_sub(self.clock.ticks()));
             tokio::select! {
                 () = sleep => self.step(|state, now| ((), state.coordinator.on_timeout(now))),
                 () = self.timer.notified() => {}
@@ -204,7 +205,7 @@ impl TxnDriver {
     /// Lets the coordinator take one step and carries out what it wants.
     fn step<R>(self: &Arc<Self>, take: impl FnOnce(&mut State, Moment) -> (R, Effects)) -> R {
         let mut state = self.lock();
-        let (result, effects) = take(&mut state, Moment::since(self.started));
+        let (result, effects) = take(&mut state, self.clock.now());
         for append in effects.appends {
             // Fails only when the server stops: the requests that wait for it are then told so.
             let _ = state.journal.as_ref().map(|journal| journal.send(append));

@@ -5,14 +5,15 @@
 //! on with that.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use super::filter::{Filter, Kept};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::partition_log::PartitionLog;
 use crate::log::scan::scan;
-use crate::log::segment::{Segment, file_path};
+use crate::log::segment::{AppendError, Segment, file_path};
 use crate::records::BatchHeader;
 
 impl PartitionLog {
@@ -28,7 +29,8 @@ impl PartitionLog {
     ) -> Result<u64, Error> {
         let base_offset = group[0].base_offset;
         let cleaned_path = file_path(self.directory(), base_offset, "log.cleaned");
-        let cleaned = Segment::create_as(self.directory(), base_offset, &cleaned_path)
+        let disk = &self.options.disk;
+        let cleaned = Segment::create_as(disk, self.directory(), base_offset, &cleaned_path)
             .map_err(Error::storage("create", &cleaned_path))?;
         for segment in group {
             let mut fault = None;
@@ -47,7 +49,7 @@ impl PartitionLog {
                 reason: format!("position {}: {fault}", end.position),
             });
             if let Some(error) = fault.or(unsound) {
-                let _ = std::fs::remove_file(&cleaned_path);
+                let _ = disk.remove_file(&cleaned_path);
                 return Err(error);
             }
         }
@@ -59,6 +61,7 @@ impl PartitionLog {
     }
 
     fn replace(&self, group: &[Arc<Segment>], cleaned: Segment, cleaned_path: &Path) -> Result<(), Error> {
+        let disk = &self.options.disk;
         let base_offset = cleaned.base_offset;
         cleaned.sync().map_err(Error::storage("sync", cleaned_path))?;
         let cleaned = Arc::new(cleaned);
@@ -67,16 +70,16 @@ impl PartitionLog {
         let unchanged = segments[at..].iter().zip(group).filter(|(now, then)| Arc::ptr_eq(now, then)).count();
         if unchanged < group.len() {
             // Retention or DeleteRecords removed some meanwhile.
-            let _ = std::fs::remove_file(cleaned_path);
+            let _ = disk.remove_file(cleaned_path);
             return Ok(());
         }
         let swap_path = file_path(self.directory(), base_offset, "log.swap");
-        std::fs::rename(cleaned_path, &swap_path).map_err(Error::storage("rename", cleaned_path))?;
-        sync_directory(self.directory())?;
+        disk.rename(cleaned_path, &swap_path).map_err(Error::storage("rename", cleaned_path))?;
+        sync_directory(disk, self.directory())?;
         for segment in group {
             segment.delete_but_snapshot().map_err(Error::storage("remove", segment.path("log")))?;
         }
-        finish_swap(&swap_path, &cleaned.path("log"))?;
+        finish_swap(disk, &swap_path, &cleaned.path("log"))?;
         cleaned.store_indexes().map_err(Error::storage("write", cleaned.path("index")))?;
         cleaned.release_indexes().map_err(Error::storage("read", cleaned.path("index")))?;
         cleaned.set_verified();
@@ -103,8 +106,10 @@ fn keep(
             &rebuilt
         }
     };
-    let position =
-        cleaned.append(bytes, &[]).map_err(Error::storage("write", cleaned.path("log.cleaned")))?;
+    let position = cleaned.append(bytes, &[]).map_err(|error| {
+        let (AppendError::Refused(error) | AppendError::Torn(error)) = error;
+        Error::storage("write", cleaned.path("log.cleaned"))(error)
+    })?;
     let header = BatchHeader::parse(bytes)
         .map_err(|fault| Error::Damaged { path: cleaned.path("log.cleaned"), reason: fault.to_string() })?;
     cleaned.index_batch(&header, position, index_interval_bytes);
@@ -116,41 +121,42 @@ fn keep(
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub(crate) fn resume_swap(directory: &Path, swap_path: &PathBuf, base_offset: i64) -> Result<(), Error> {
-    let swap =
-        Segment::open_as(directory, base_offset, swap_path).map_err(Error::storage("open", swap_path))?;
+pub(crate) fn resume_swap(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    swap_path: &Path,
+    base_offset: i64,
+) -> Result<(), Error> {
+    let swap = Segment::open_as(disk, directory, base_offset, swap_path)
+        .map_err(Error::storage("open", swap_path))?;
     let mut end_offset = base_offset + 1;
     scan(&swap, 0, true, |header, _, _| {
         end_offset = header.next_offset();
         ControlFlow::Continue(())
     })
     .map_err(Error::storage("read", swap_path))?;
-    let entries = std::fs::read_dir(directory).map_err(Error::storage("list", directory))?;
-    for entry in entries {
-        let path = entry.map_err(Error::storage("list", directory))?.path();
+    for path in disk.list(directory).map_err(Error::storage("list", directory))? {
         let base: Option<i64> =
             path.file_name().and_then(|name| name.to_str()?.strip_suffix(".log")?.parse().ok());
         if base.is_some_and(|base| (base_offset..end_offset).contains(&base)) {
-            std::fs::remove_file(&path).map_err(Error::storage("remove", &path))?;
+            disk.remove_file(&path).map_err(Error::storage("remove", &path))?;
         }
     }
     for suffix in ["index", "timeindex"] {
         // Of a segment that is replaced; they are built anew.
-        let _ = std::fs::remove_file(file_path(directory, base_offset, suffix));
+        let _ = disk.remove_file(&file_path(directory, base_offset, suffix));
     }
-    finish_swap(swap_path, &file_path(directory, base_offset, "log"))
+    finish_swap(disk, swap_path, &file_path(directory, base_offset, "log"))
 }
 
-fn finish_swap(swap_path: &Path, log_path: &Path) -> Result<(), Error> {
-    std::fs::rename(swap_path, log_path).map_err(Error::storage("rename", swap_path))?;
+fn finish_swap(disk: &Arc<dyn Disk>, swap_path: &Path, log_path: &Path) -> Result<(), Error> {
+    disk.rename(swap_path, log_path).map_err(Error::storage("rename", swap_path))?;
     match log_path.parent() {
-        Some(directory) => sync_directory(directory),
+        Some(directory) => sync_directory(disk, directory),
         None => Ok(()),
     }
 }
 
-fn sync_directory(directory: &Path) -> Result<(), Error> {
-    std::fs::File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(Error::storage("sync", directory))
+fn sync_directory(disk: &Arc<dyn Disk>, directory: &Path) -> Result<(), Error> {
+    disk.sync_directory(directory).map_err(Error::storage("sync", directory))
 }

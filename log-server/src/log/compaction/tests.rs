@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::config::FsyncPolicy;
 use crate::log::producer_state::Marker;
-use crate::log::{Isolation, LogOptions, OpenMode, PartitionLog, Syncer};
+use crate::log::{Isolation, LogOptions, OpenMode, PartitionLog};
 use crate::records::{BatchBuilder, BatchHeader, Compression, NewRecord, Records};
 use crate::topics::TopicConfig;
 
@@ -23,8 +23,7 @@ fn open(directory: &Path, mode: OpenMode) -> Arc<PartitionLog> {
     let overrides: BTreeMap<_, _> =
         configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let config = Arc::new(TopicConfig::new(overrides, Arc::default()).unwrap());
-    let options =
-        LogOptions { fsync: FsyncPolicy::Never, syncer: Syncer::start(FsyncPolicy::Never).unwrap() };
+    let options = LogOptions::system(FsyncPolicy::Never).unwrap();
     PartitionLog::open("topic".into(), 0, directory.to_owned(), config, options, (mode, 0)).unwrap()
 }
 
