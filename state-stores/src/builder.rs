@@ -1,14 +1,16 @@
 //! How a store is made for each task.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use streams_core::serdes::{Serde, SerdeError};
 use streams_core::state::{
     ChangelogConfig, CleanupPolicy, StateBackend, StateStore, StoreBuilder, StoreError, TaskDatabase,
 };
 
-use crate::backend::{InMemory, RocksDb};
+use crate::backend::{InMemory, ReadOnly, RocksDb};
 use crate::layers::LayerSettings;
 
 /// The settings of a store that its kind does not decide.
@@ -20,6 +22,9 @@ pub(crate) struct StoreSettings {
     pub(crate) in_memory: bool,
     pub(crate) retain_duplicates: bool,
 }
+
+/// A key's bytes; none where it is of another type.
+type WriteKey = dyn Fn(&dyn Any) -> Option<Result<Vec<u8>, SerdeError>> + Send + Sync;
 
 type Make<S> = dyn Fn(&StoreSettings, Arc<dyn TaskDatabase>) -> Result<S, StoreError> + Send + Sync;
 
@@ -33,6 +38,7 @@ pub struct Builder<S> {
     topic_settings: BTreeMap<String, String>,
     backend: Option<Arc<dyn StateBackend>>,
     make: Arc<Make<S>>,
+    write_key: Option<Arc<WriteKey>>,
 }
 
 impl<S: StateStore> Builder<S> {
@@ -59,7 +65,18 @@ impl<S: StateStore> Builder<S> {
             topic_settings: BTreeMap::new(),
             backend: None,
             make: Arc::new(make),
+            write_key: None,
         }
+    }
+
+    /// Tells queries how keys are written.
+    pub(crate) fn keyed<K: 'static>(mut self, keys: Arc<dyn Serde<K>>) -> Self {
+        self.write_key = Some(Arc::new(move |key| {
+            let mut bytes = Vec::new();
+            let key = key.downcast_ref::<K>()?;
+            Some(keys.serialize(key, &mut bytes).map(|()| bytes))
+        }));
+        self
     }
 
     /// Keeps the store on RocksDB, which is the default.
@@ -145,7 +162,7 @@ impl<S: StateStore> Builder<S> {
         let mut settings = self.settings.clone();
         settings.layers.cache_bytes = Some(0);
         settings.layers.logging = false;
-        (self.make)(&settings, database)
+        (self.make)(&settings, Arc::new(ReadOnly(database)))
     }
 
     pub(crate) fn settings_mut(&mut self) -> &mut StoreSettings {
@@ -173,6 +190,16 @@ impl<S: StateStore> StoreBuilder for Builder<S> {
     fn build(&self, database: Arc<dyn TaskDatabase>) -> Result<Box<dyn StateStore>, StoreError> {
         Ok(Box::new(self.open(database)?))
     }
+
+    fn view(&self, database: Arc<dyn TaskDatabase>) -> Result<Box<dyn StateStore>, StoreError> {
+        Ok(Box::new(Builder::view(self, database)?))
+    }
+
+    fn key_bytes(&self, key: &dyn Any) -> Option<Result<Vec<u8>, StoreError>> {
+        let bytes = (self.write_key.as_ref()?)(key)?;
+        let unwritable = |source| StoreError::Unwritable { store: self.name().to_owned(), source };
+        Some(bytes.map_err(unwritable))
+    }
 }
 
 impl<S> Clone for Builder<S> {
@@ -183,6 +210,7 @@ impl<S> Clone for Builder<S> {
             topic_settings: self.topic_settings.clone(),
             backend: self.backend.clone(),
             make: Arc::clone(&self.make),
+            write_key: self.write_key.clone(),
         }
     }
 }

@@ -10,7 +10,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::StreamsConfig;
 use crate::error::Error;
-use crate::runtime::{Startup, StatusBoard, StreamsState, StreamsStatus};
+use crate::query::{QueryError, QueryableStore};
+use crate::runtime::{Started, Startup, StatusBoard, StreamsState, StreamsStatus};
+use crate::state::StateStore;
+use crate::streams_handle::StreamsHandle;
 use crate::topology::{ApplicationTopology, Topology};
 
 /// An application that is configured and not yet started.
@@ -69,12 +72,13 @@ impl KafkaStreams {
             status: status.clone(),
             tasks,
         };
-        let started = control.spawn(startup.start()).await.map_err(runtime_error)??;
+        let topology = Arc::clone(startup.application.topology());
+        let application_id = Arc::clone(startup.application.application_id());
+        let Started { ended, queries } = control.spawn(startup.start()).await.map_err(runtime_error)??;
         Ok(RunningStreams {
             shutdown: Some(shutdown),
-            ended: started,
-            state,
-            status,
+            ended,
+            handle: StreamsHandle::new(application_id, topology, state, status, queries),
             shutdown_timeout,
             _threads: [group, worker_threads],
         })
@@ -87,8 +91,7 @@ impl KafkaStreams {
 pub struct RunningStreams {
     shutdown: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Result<(), Error>>,
-    state: watch::Receiver<StreamsState>,
-    status: StatusBoard,
+    handle: StreamsHandle,
     shutdown_timeout: Duration,
     // Behind all that runs on them.
     _threads: [Threads; 2],
@@ -97,17 +100,30 @@ pub struct RunningStreams {
 impl RunningStreams {
     /// The state at this moment.
     pub fn state(&self) -> StreamsState {
-        *self.state.borrow()
+        self.handle.state()
     }
 
     /// A channel that shows the state and its changes: what other clients call a state listener.
     pub fn watch_state(&self) -> watch::Receiver<StreamsState> {
-        self.state.clone()
+        self.handle.watch_state()
+    }
+
+    /// A handle for everyone who only looks: queries, status, metadata. It may be cloned, and outlives the application.
+    pub fn handle(&self) -> StreamsHandle {
+        self.handle.clone()
+    }
+
+    /// A store, to be read beside the running tasks: see [`StreamsHandle::store`].
+    ///
+    /// # Errors
+    /// When the topology has no store of this name.
+    pub fn store<S: StateStore>(&self, name: &str) -> Result<QueryableStore<S>, QueryError> {
+        self.handle.store(name)
     }
 
     /// Waits until the application is in `state`; false if it ended, or is not in it after `limit`.
     pub async fn wait_for(&self, state: StreamsState, limit: Duration) -> bool {
-        let mut watch = self.state.clone();
+        let mut watch = self.watch_state();
         let over = |now: &StreamsState| {
             *now == state || matches!(now, StreamsState::NotRunning | StreamsState::Failed)
         };
@@ -117,7 +133,7 @@ impl RunningStreams {
 
     /// Its tasks and how far each is.
     pub fn status(&self) -> StreamsStatus {
-        self.status.snapshot()
+        self.handle.status()
     }
 
     /// Runs until `stop` is done or the application fails, then closes it.

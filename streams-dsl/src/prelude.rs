@@ -10,8 +10,8 @@ pub use crate::{
     UnlimitedWindows, Windows,
 };
 pub use state_stores::{
-    SessionWindowed, Stores, TimeWindowed, TimestampedKeyValueStore, TimestampedWindowStore,
-    ValueAndTimestamp, Window, Windowed,
+    QueryKeyValue, QuerySession, QueryVersioned, QueryWindow, SessionWindowed, Stores, TimeWindowed,
+    TimestampedKeyValueStore, TimestampedWindowStore, ValueAndTimestamp, Window, Windowed,
 };
 pub use streams_core::processor::{
     InitContext, Processor, ProcessorContext, ProcessorError, PunctuationId, PunctuationType, StoreHandle,

@@ -157,6 +157,37 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         Ok(None)
     }
 
+    /// The versions with a value that held between two moments, the latest first. Of moments before the history
+    /// retention only the latest version is known.
+    pub(super) fn raw_versions(
+        &mut self,
+        key: &[u8],
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<RawVersion>, StoreError> {
+        let mut versions = Vec::new();
+        let from = from.max(self.observed_ms().saturating_sub(self.history_ms));
+        let mut time = from;
+        while time <= to
+            && let Some(version) = self.first_ceasing_after(key, time, END_OF_TIME)?
+        {
+            if version.valid_from > to {
+                break;
+            }
+            time = version.valid_to;
+            if version.value.is_some() {
+                versions.push(version);
+            }
+            if time == END_OF_TIME {
+                // A deletion is the latest.
+                break;
+            }
+        }
+        versions.extend(self.latest(key)?.filter(|latest| latest.valid_from <= to));
+        versions.reverse();
+        Ok(versions)
+    }
+
     fn write_latest(&mut self, key: &[u8], value: Option<&[u8]>, time: i64) -> Result<(), StoreError> {
         let layers_key = [&ENDLESS.to_be_bytes(), key].concat();
         let bytes = value.map(|value| [&time.to_be_bytes(), value].concat().into());

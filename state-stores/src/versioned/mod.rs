@@ -202,6 +202,22 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         }
     }
 
+    /// The versions of a key that held at some moment between two, both included, the latest first; moments in which it
+    /// was deleted have none.
+    ///
+    /// # Errors
+    /// As [`VersionedKeyValueStore::get`].
+    pub fn versions(
+        &mut self,
+        key: &K,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VersionedRecord<V>>, StoreError> {
+        let key = self.serialize_key(key)?;
+        let versions = self.raw_versions(&key, from.as_millis(), to.as_millis())?;
+        versions.into_iter().map(|version| self.record(version)).collect()
+    }
+
     /// How many versions were too old to be put.
     pub fn expired_records(&self) -> u64 {
         self.expired_records

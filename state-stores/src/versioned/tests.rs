@@ -46,6 +46,26 @@ fn puts_answer_as_kafkas() {
 }
 
 #[test]
+fn versions_of_a_span_come_latest_first_without_deletions() {
+    let mut store = versioned().open(memory()).unwrap();
+    let key = "a".to_owned();
+    for (value, at) in [(Some(1), 10), (None, 20), (Some(3), 30), (Some(4), 40)] {
+        store.put(&key, value.as_ref(), ms(at)).unwrap();
+    }
+    let mut values = |from, to| -> Vec<i64> {
+        store.versions(&key, ms(from), ms(to)).unwrap().into_iter().map(|version| version.value).collect()
+    };
+    assert_eq!(values(0, 100), [4, 3, 1]);
+    assert_eq!(values(35, 39), [3]);
+    assert_eq!(values(20, 29), [0i64; 0]);
+    assert_eq!(values(19, 30), [3, 1]);
+    store.put(&key, None, ms(50)).unwrap();
+    let ended: Vec<i64> =
+        store.versions(&key, ms(0), Timestamp::MAX).unwrap().into_iter().map(|it| it.value).collect();
+    assert_eq!(ended, [4, 3, 1], "a deletion that is the latest ends the search");
+}
+
+#[test]
 fn a_latest_value_never_grows_old_and_history_does() {
     let mut store = versioned().open(memory()).unwrap();
     let (a, b) = ("a".to_owned(), "b".to_owned());

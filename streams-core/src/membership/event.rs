@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::assignor::TaskId;
 use crate::record::TopicPartition;
@@ -103,6 +104,22 @@ pub struct TaskAssignment {
     pub added: Vec<TaskId>,
     /// Whether another round follows at once, because tasks wait for their former owner.
     pub follow_up: bool,
+    /// All instances and what they have; empty where the leader is of a version that does not tell.
+    pub instances: Vec<InstanceMetadata>,
+}
+
+/// An instance of the application and its tasks, as the group's leader has told all members (Kafka's
+/// `StreamsMetadata`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceMetadata {
+    /// The process: the same after a restart with the same state directory.
+    pub process_id: Uuid,
+    /// `application.server`: `host:port` where it can be asked, where it was given one.
+    pub application_server: Option<String>,
+    /// The tasks that it runs, sorted. While tasks move they may be nobody's for a moment.
+    pub active: Vec<TaskId>,
+    /// The tasks whose state it keeps a copy of, sorted.
+    pub standby: Vec<TaskId>,
 }
 
 /// A task and the input partitions that belong to it.

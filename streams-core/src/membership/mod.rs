@@ -32,7 +32,8 @@ mod vigil;
 pub use config::MembershipConfig;
 pub use error::{CommitError, MembershipError};
 pub use event::{
-    AssignedTask, AssignmentFault, CurrentTasks, FaultKind, LostCause, MembershipEvent, Pause, TaskAssignment,
+    AssignedTask, AssignmentFault, CurrentTasks, FaultKind, InstanceMetadata, LostCause, MembershipEvent,
+    Pause, TaskAssignment,
 };
 pub use handle::{GroupMetadata, Membership, MembershipHandle, OffsetToCommit};
 pub use leader::{GroupPlan, GroupPlanner, MemberSummary, PlanError, PlannedTask};

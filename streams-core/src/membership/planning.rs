@@ -8,7 +8,7 @@ use crate::assignor::{AssignorOptions, MemberInput, TaskId, TaskInput, assign};
 use crate::record::TopicPartition;
 
 use super::codec::{Assigned, Subscription};
-use super::event::{AssignedTask, AssignmentFault, FaultKind};
+use super::event::{AssignedTask, AssignmentFault, FaultKind, InstanceMetadata};
 use super::group_member::{Assignments, Joined};
 use super::leader::{GroupPlan, GroupPlanner, MemberSummary, PlanError};
 
@@ -119,6 +119,18 @@ pub(super) fn assignments(plan: &GroupPlan, members: &[Known], options: &Assigno
         };
         ids.into_iter().map(task).collect()
     };
+    let instances: Vec<InstanceMetadata> = members
+        .iter()
+        .map(|member| {
+            let lists = assignment.members.get(&member.joined.member_id);
+            InstanceMetadata {
+                process_id: member.subscription.process_id,
+                application_server: member.subscription.application_server.clone(),
+                active: lists.map(|lists| lists.active.clone()).unwrap_or_default(),
+                standby: lists.map(|lists| lists.standby.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
     let encoded = assignment.members.into_iter().map(|(member_id, lists)| {
         let assigned = Assigned {
             active: with_partitions(lists.active),
@@ -126,6 +138,7 @@ pub(super) fn assignments(plan: &GroupPlan, members: &[Known], options: &Assigno
             warm_up: with_partitions(lists.warm_up),
             follow_up,
             fault: None,
+            instances: instances.clone(),
         };
         (member_id, assigned.encode())
     });

@@ -61,6 +61,12 @@ impl PartitionCounts {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
     }
 
+    /// The largest number of partitions of the topics that `matches` admits.
+    pub fn largest(&self, matches: impl Fn(&str) -> bool) -> Option<i32> {
+        let counts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().filter(|(topic, _)| matches(topic)).map(|(_, count)| *count).max()
+    }
+
     /// Notes the number of partitions of a topic.
     pub fn set(&self, topic: impl Into<Arc<str>>, partitions: i32) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(topic.into(), partitions);

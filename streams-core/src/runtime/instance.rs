@@ -127,7 +127,7 @@ impl Instance {
 
     async fn assign(&mut self, assignment: TaskAssignment) {
         self.unassignable_since = None;
-        self.status.set_member(assignment.generation, &assignment.member_id);
+        self.status.set_member(&assignment);
         let gone: Vec<TaskId> = self
             .owners
             .keys()

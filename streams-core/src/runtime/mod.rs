@@ -25,6 +25,7 @@ mod task_runner;
 mod trouble;
 mod worker;
 
-pub(crate) use startup::Startup;
+pub(crate) use startup::{Started, Startup};
+pub(crate) use state_directory::TaskDirectory;
 pub(crate) use status_board::StatusBoard;
 pub use streams_state::{StreamsState, StreamsStatus, TaskStatus};

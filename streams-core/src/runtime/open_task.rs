@@ -17,6 +17,7 @@ use crate::config::ResetPolicy;
 use crate::error::Error;
 use crate::membership::{AssignedTask, Lease, MembershipHandle, OffsetToCommit};
 use crate::processor::PartitionCounts;
+use crate::query::StoreHost;
 use crate::record::TopicPartition;
 use crate::state::ReadOnlyStores;
 use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup};
@@ -40,6 +41,8 @@ pub(super) struct TaskOpener {
     pub(super) config: TaskConfig,
     pub(super) offset_reset: ResetPolicy,
     pub(super) status: StatusBoard,
+    /// Opens stores to queries.
+    pub(super) host: StoreHost,
     /// How long another process may hold a task's directory.
     pub(super) lock_patience: Duration,
     /// Tasks whose state was found damaged while they ran.
@@ -50,7 +53,7 @@ pub(super) struct TaskOpener {
 #[derive(Debug)]
 pub(super) struct OpenedTask {
     pub(super) task: StreamTask<FetchedMessage>,
-    pub(super) directory: TaskDirectory,
+    pub(super) directory: Arc<TaskDirectory>,
     pub(super) inputs: Vec<(TopicPartition, FetchFrom)>,
     pub(super) retention: RetentionCheck,
     /// Of the membership that the task was assigned to.
@@ -142,11 +145,11 @@ impl TaskOpener {
         self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
     }
 
-    pub(super) async fn lock(&self, task: TaskId) -> Result<TaskDirectory, Error> {
+    pub(super) async fn lock(&self, task: TaskId) -> Result<Arc<TaskDirectory>, Error> {
         let begun = Instant::now();
         loop {
             if let Some(directory) = self.directory.lock_task(task)? {
-                return Ok(directory);
+                return Ok(Arc::new(directory));
             }
             if begun.elapsed() >= self.lock_patience {
                 let path = self.directory.task_path(task);

@@ -9,8 +9,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::open_task::TaskOpener;
+use crate::client::wire::CommittedOffset;
 use crate::error::Error;
 use crate::membership::{AssignedTask, CurrentTasks};
+use crate::record::TopicPartition;
+use crate::state::Position;
 use crate::topology::TaskId;
 
 /// How often a copy looks for what is new in its changelogs: about this far it lies behind.
@@ -94,6 +97,8 @@ async fn follow(opener: &TaskOpener, assigned: &AssignedTask, warm_up: bool) -> 
     let mut asked = false;
     let committed = opener.membership.fetch_committed(&assigned.partitions, true).await?;
     let mut task = opener.open_restored(assigned, &directory, &committed).await?;
+    // Declared behind the task, so that it ends before the task's databases close.
+    let hosting = opener.host.open(&task, None, offsets(&committed), &directory);
     loop {
         let reached: i64 = task.changelogs().iter().filter_map(|changelog| changelog.offset).sum();
         opener.status.note_standby(assigned.id, reached);
@@ -106,5 +111,11 @@ async fn follow(opener: &TaskOpener, assigned: &AssignedTask, warm_up: bool) -> 
         if let Err(fault) = opener.restorer.restore(&mut task, &committed).await? {
             return Err(super::task_runner::task_error(assigned.id)(fault));
         }
+        // What was committed before the changelog was read to its end is in the copy.
+        hosting.note_floor(&offsets(&committed));
     }
+}
+
+fn offsets(committed: &BTreeMap<TopicPartition, CommittedOffset>) -> Position {
+    committed.iter().map(|(partition, committed)| (partition.clone(), committed.offset)).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::commit::Committer;
@@ -30,11 +31,21 @@ use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
 use crate::processor::{PartitionCounts, ProcessingPolicy};
+use crate::query::{Queries, QueryParts, StoreHost};
 use crate::task::{DeserializationPolicy, TaskConfig};
 use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError, Topology};
 
 /// Between two looks for topics that are missing at the start.
 const TOPIC_RETRY: Duration = Duration::from_millis(250);
+
+/// A started application.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Ends when the application does.
+    pub(crate) ended: JoinHandle<Result<(), Error>>,
+    /// Reads its stores.
+    pub(crate) queries: Arc<Queries>,
+}
 
 /// What an application needs to start.
 #[derive(Debug)]
@@ -51,7 +62,7 @@ pub(crate) struct Startup {
 impl Startup {
     /// Finds broker and topics, then starts everything. The application runs when this returns; its end is told by
     /// the instance's task.
-    pub(crate) async fn start(self) -> Result<tokio::task::JoinHandle<Result<(), Error>>, Error> {
+    pub(crate) async fn start(self) -> Result<Started, Error> {
         let config = &self.config;
         let partition_counts = PartitionCounts::default();
         let directory = Arc::new(StateDirectory::open(&config.state_dir, &config.application_id)?);
@@ -88,6 +99,7 @@ impl Startup {
             status: self.status.clone(),
             lock_patience: config.session_timeout,
             distrusted: Mutex::default(),
+            host: StoreHost::default(),
         });
         let (reports, from_workers) = mpsc::unbounded_channel();
         let mut workers = Vec::with_capacity(config.threads);
@@ -101,6 +113,15 @@ impl Startup {
         let global = global.map(|worker| {
             let (stop, stopped) = oneshot::channel();
             (stop, self.tasks.spawn(worker.run(stopped, reports.clone())))
+        });
+        let queries = Queries::new(QueryParts {
+            application: Arc::clone(&self.application),
+            partition_counts,
+            host: opener.host.clone(),
+            status: self.status.clone(),
+            state: self.state.subscribe(),
+            globals: opener.globals.clone(),
+            process_id: opener.directory.process_id(),
         });
         let instance = Instance {
             global,
@@ -116,7 +137,7 @@ impl Startup {
             topic_patience: config.startup_timeout,
             unassignable_since: None,
         };
-        Ok(tokio::spawn(instance.run()))
+        Ok(Started { ended: tokio::spawn(instance.run()), queries: Arc::new(queries) })
     }
 
     async fn worker(

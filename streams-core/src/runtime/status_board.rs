@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::streams_state::{StreamsStatus, TaskStatus};
+use crate::membership::{InstanceMetadata, TaskAssignment};
 use crate::topology::TaskId;
 
 /// The status of all tasks of an instance. Tasks write to it a few times a second at most, never per record.
@@ -15,10 +16,16 @@ impl StatusBoard {
         self.lock().clone()
     }
 
-    pub(super) fn set_member(&self, generation: i32, member_id: &str) {
+    pub(super) fn set_member(&self, assignment: &TaskAssignment) {
         let mut status = self.lock();
-        status.generation = generation;
-        member_id.clone_into(&mut status.member_id);
+        status.generation = assignment.generation;
+        status.member_id.clone_from(&assignment.member_id);
+        status.leader = assignment.leader;
+        status.instances.clone_from(&assignment.instances);
+    }
+
+    pub(crate) fn instances(&self) -> Vec<InstanceMetadata> {
+        self.lock().instances.clone()
     }
 
     pub(super) fn add(&self, task: TaskId, worker: usize) {
@@ -47,7 +54,7 @@ impl StatusBoard {
         self.lock().standbys.clone()
     }
 
-    pub(super) fn restoring(&self) -> BTreeMap<TaskId, u64> {
+    pub(crate) fn restoring(&self) -> BTreeMap<TaskId, u64> {
         let status = self.lock();
         let restoring = status.tasks.iter().filter(|(_, task)| !task.running);
         restoring.map(|(id, task)| (*id, task.restore_remaining)).collect()

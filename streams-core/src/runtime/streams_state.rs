@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::membership::InstanceMetadata;
 use crate::record::TopicPartition;
 use crate::topology::TaskId;
 
@@ -47,6 +48,10 @@ pub struct StreamsStatus {
     pub generation: i32,
     /// This member's id in the group.
     pub member_id: String,
+    /// Whether this member leads the group.
+    pub leader: bool,
+    /// All instances of the application and their tasks, as of the latest assignment.
+    pub instances: Vec<InstanceMetadata>,
     /// The tasks of this instance.
     pub tasks: BTreeMap<TaskId, TaskStatus>,
     /// Tasks of other instances whose state is copied here, and the sum of the changelog offsets that the copy has

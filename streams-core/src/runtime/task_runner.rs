@@ -1,6 +1,7 @@
 //! Drives one task: an async task that works in slices, and sleeps while it has nothing to do.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +16,7 @@ use super::worker::TaskReport;
 use crate::client::{ClientError, FetchEvent, FetchPermit, FetchedBatch, FetchedMessage};
 use crate::error::Error;
 use crate::membership::{Lease, OffsetToCommit};
+use crate::query::{Hosting, TaskQuery};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::task::{Gathered, Stopped, StreamTask, TaskError};
 use crate::time::Timestamp;
@@ -36,14 +38,26 @@ const LEASE_RETRY: Duration = Duration::from_millis(20);
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// What reaches a task.
-#[derive(Debug)]
 pub(super) enum TaskMessage {
     /// Something happened in an input partition, given by its place among the task's inputs.
     Fetched { input: usize, event: FetchEvent },
     /// Hand your epoch over for a commit; after the `last` one nothing more is processed.
     Prepare { last: bool, reply: oneshot::Sender<PreparedEpoch> },
+    /// A query reads the task's stores.
+    Query(TaskQuery),
     /// End. What is not committed is processed again by the next owner.
     Close,
+}
+
+impl std::fmt::Debug for TaskMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            TaskMessage::Fetched { .. } => "Fetched",
+            TaskMessage::Prepare { .. } => "Prepare",
+            TaskMessage::Query(_) => "Query",
+            TaskMessage::Close => "Close",
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +72,8 @@ struct Input {
 
 #[derive(Debug)]
 pub(super) struct TaskRunner {
+    // Before the task: no query finds its stores any more when it closes.
+    hosting: Hosting,
     id: TaskId,
     task: StreamTask<FetchedMessage>,
     inputs: Vec<Input>,
@@ -84,12 +100,13 @@ pub(super) struct TaskRunner {
     counted: (u64, u64),
     reports: mpsc::UnboundedSender<TaskReport>,
     // Behind the task: its databases close before the directory is unlocked.
-    _directory: TaskDirectory,
+    _directory: Arc<TaskDirectory>,
 }
 
 impl TaskRunner {
     pub(super) fn new(
         opened: OpenedTask,
+        hosting: Hosting,
         collector: RecordCollector,
         exactly_once: bool,
         status: StatusBoard,
@@ -104,6 +121,7 @@ impl TaskRunner {
             lag: None,
         };
         TaskRunner {
+            hosting,
             id: task.id(),
             inputs: inputs.into_iter().map(input).collect(),
             produced: vec![false; task.changelogs().len()],
@@ -236,6 +254,7 @@ impl TaskRunner {
                 self.finished |= last;
                 self.prepare(reply).await?;
             }
+            TaskMessage::Query(query) => query(&mut self.task),
             TaskMessage::Close => return Ok(std::ops::ControlFlow::Break(())),
         }
         Ok(std::ops::ControlFlow::Continue(()))
@@ -352,6 +371,7 @@ impl TaskRunner {
             .map(|(changelog, produced)| ends.get(&changelog.partition).copied().filter(|_| *produced))
             .collect();
         self.task.commit_stores(&offsets).map_err(task_error(self.id))?;
+        self.hosting.note_commit();
         self.produced.fill(false);
         Ok(())
     }

@@ -23,7 +23,9 @@ use crate::config::{ProcessingGuarantee, ResetPolicy};
 use crate::error::Error;
 use crate::membership::{AssignedTask, OffsetToCommit, Progress};
 use crate::processor::PartitionCounts;
+use crate::query::{Hosting, Mailbox};
 use crate::record::TopicPartition;
+use crate::state::Position;
 use crate::task::panic_message;
 use crate::topology::TaskId;
 
@@ -256,8 +258,10 @@ impl Worker {
             true => collector,
             false => collector.leased(opened.lease.clone(), self.parts.producers.delivery_limit),
         };
+        let hosting = self.open_to_queries(&opened, &mailbox);
         let runner = TaskRunner::new(
             opened,
+            hosting,
             collector,
             self.exactly_once(),
             self.parts.status.clone(),
@@ -276,6 +280,25 @@ impl Worker {
         self.parts.status.update(id, |status| status.running = true);
         let _ = self.parts.reports.send(WorkerReport::TaskRuns);
         Ok(())
+    }
+
+    /// Lets queries find the stores of a task. They do not keep its mailbox open: without its worker it ends.
+    fn open_to_queries(&self, opened: &OpenedTask, mailbox: &mpsc::UnboundedSender<TaskMessage>) -> Hosting {
+        let mailbox = mailbox.downgrade();
+        let ask: Mailbox = Arc::new(move |query| {
+            mailbox.upgrade().is_some_and(|mailbox| mailbox.send(TaskMessage::Query(query)).is_ok())
+        });
+        // What the group has committed is in the stores, be it restored or written here.
+        let floor: Position = opened
+            .inputs
+            .iter()
+            .filter_map(|(partition, from)| match from {
+                FetchFrom::Offset(offset) => Some((partition.clone(), *offset)),
+                FetchFrom::Beginning | FetchFrom::End => None,
+            })
+            .collect();
+        let active = Some((ask, opened.lease.clone()));
+        self.parts.opener.host.open(&opened.task, active, floor, &opened.directory)
     }
 
     async fn commit_by_the_clock(&mut self) -> Result<(), Error> {

@@ -248,6 +248,21 @@ pub trait StoreBuilder: Send + Sync + Debug {
     /// # Errors
     /// When the storage fails.
     fn build(&self, database: Arc<dyn TaskDatabase>) -> Result<Box<dyn StateStore>, StoreError>;
+
+    /// Makes the store as of the last commit beside the one that its task uses, for reading only: nothing may be
+    /// written to the database through it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn view(&self, database: Arc<dyn TaskDatabase>) -> Result<Box<dyn StateStore>, StoreError> {
+        self.build(database)
+    }
+
+    /// A key's bytes, by which its partition is found; none where the key is of another type than the store's, or the
+    /// store does not tell.
+    fn key_bytes(&self, _key: &dyn Any) -> Option<Result<Vec<u8>, StoreError>> {
+        None
+    }
 }
 
 /// Global stores by name, shared by the tasks of a process.

@@ -29,6 +29,7 @@ pub use config::{DeserializationHandler, DeserializationPolicy, FailedRecord, Ta
 pub use epoch::{CommittedOffset, Epoch, Gathered};
 pub use error::{KeyPreview, TaskError, TaskName};
 pub use global_task::{GlobalPartition, GlobalTask, GlobalTaskSetup};
+pub(crate) use offsets::committed_position;
 pub use processing::{Processed, Stopped};
 pub use record_queue::Flow;
 pub use state_manager::ChangelogPartition;

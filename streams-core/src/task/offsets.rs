@@ -2,7 +2,7 @@
 //! KIP-1035), so that data and offset never part.
 
 use crate::record::TopicPartition;
-use crate::state::{KeyspaceId, StoreError, TaskDatabase, WriteBatch};
+use crate::state::{KeyspaceId, Position, StoreError, TaskDatabase, WriteBatch};
 
 /// No store may be named so: `@` is no legal character of store names.
 const KEYSPACE: &str = "@offsets";
@@ -56,6 +56,25 @@ impl OffsetKeyspace {
             }),
         }
     }
+}
+
+/// What the data in a task's database stands for: of each of these inputs the offset of the next record, where one was
+/// written. Restoring does not write any, so the data may be newer.
+///
+/// # Errors
+/// When the storage fails.
+pub(crate) fn committed_position(
+    database: &dyn TaskDatabase,
+    inputs: &[TopicPartition],
+) -> Result<Position, StoreError> {
+    let offsets = OffsetKeyspace::open(database)?;
+    let mut position = Position::default();
+    for input in inputs {
+        if let Some(offset) = offsets.position(database, input)? {
+            position.advance(input, offset);
+        }
+    }
+    Ok(position)
 }
 
 fn changelog_key(store: &str) -> Vec<u8> {

@@ -15,7 +15,7 @@ use super::record_queue::{Flow, QueueLimits, RecordQueue};
 use super::state_manager::{StateManager, StorePlan};
 use crate::processor::{PartitionCounts, ProcessorGraph, Shared};
 use crate::record::{FetchedRecord, TopicPartition};
-use crate::state::{ReadOnlyStores, StateStore, StoreError};
+use crate::state::{Position, ReadOnlyStores, StateStore, StoreError};
 use crate::time::Timestamp;
 use crate::topology::{ApplicationTopology, SubTopology, TaskId};
 
@@ -271,6 +271,17 @@ impl<M: FetchedRecord> StreamTask<M> {
             .iter_mut()
             .enumerate()
             .filter_map(|(input, queue)| Some((input, queue.flow_change()?)))
+    }
+
+    /// What the stores stand for, uncommitted writes included: of each input the offset of the next record to process.
+    pub fn position(&self) -> Position {
+        let mut position = Position::default();
+        for queue in self.group.queues() {
+            if let Some(offset) = queue.offset_to_commit() {
+                position.advance(&queue.partition, offset);
+            }
+        }
+        position
     }
 
     /// How many records wait in the queues.

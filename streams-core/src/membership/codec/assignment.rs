@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::assignor::TaskId;
-use crate::membership::event::{AssignedTask, AssignmentFault, FaultKind};
+use crate::membership::event::{AssignedTask, AssignmentFault, FaultKind, InstanceMetadata};
 use crate::record::TopicPartition;
 
 use super::reader::{CodecError, Reader, Writer};
+use super::task_set::{read_tasks, write_tasks};
 use super::{CONSUMER_PROTOCOL_VERSION, USER_DATA_VERSION};
 
 /// Flag: another round follows at once.
 const FOLLOW_UP: u8 = 1;
+/// From this version of the user data on all instances and their tasks stand at its end.
+const INSTANCES_SINCE: u8 = 2;
 
 /// A member's assignment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(in crate::membership) struct Assigned {
     pub(in crate::membership) follow_up: bool,
     /// Set when the leader could not assign; the lists are then empty and mean nothing.
     pub(in crate::membership) fault: Option<AssignmentFault>,
+    /// What all instances have; empty where the leader does not tell.
+    pub(in crate::membership) instances: Vec<InstanceMetadata>,
 }
 
 impl Assigned {
@@ -70,6 +76,13 @@ impl Assigned {
         for list in lists {
             write_assigned(&mut writer, list, &dictionary);
         }
+        writer.count(self.instances.len());
+        for instance in &self.instances {
+            writer.bytes.extend_from_slice(instance.process_id.as_bytes());
+            writer.optional_string(instance.application_server.as_deref());
+            write_tasks(&mut writer, &instance.active);
+            write_tasks(&mut writer, &instance.standby);
+        }
         writer.bytes
     }
 
@@ -91,7 +104,8 @@ impl Assigned {
 
     fn read_user_data(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? == 0 {
+        let version = reader.u8()?;
+        if version == 0 {
             return Err(reader.error("the user data have no version"));
         }
         let follow_up = reader.u8()? & FOLLOW_UP != 0;
@@ -107,8 +121,22 @@ impl Assigned {
         let active = read_assigned(&mut reader, &dictionary)?;
         let standby = read_assigned(&mut reader, &dictionary)?;
         let warm_up = read_assigned(&mut reader, &dictionary)?;
-        Ok(Self { active, standby, warm_up, follow_up, fault })
+        let instances = if version >= INSTANCES_SINCE { read_instances(&mut reader)? } else { Vec::new() };
+        Ok(Self { active, standby, warm_up, follow_up, fault, instances })
     }
+}
+
+fn read_instances(reader: &mut Reader<'_>) -> Result<Vec<InstanceMetadata>, CodecError> {
+    let mut instances = Vec::new();
+    for _ in 0..reader.count()? {
+        instances.push(InstanceMetadata {
+            process_id: Uuid::from_bytes(reader.array()?),
+            application_server: reader.optional_string()?,
+            active: read_tasks(reader)?,
+            standby: read_tasks(reader)?,
+        });
+    }
+    Ok(instances)
 }
 
 fn write_assigned(writer: &mut Writer, tasks: &[AssignedTask], dictionary: &[&str]) {

@@ -14,8 +14,8 @@ pub(super) use subscription::Subscription;
 
 /// Version of Kafka's own part of the bytes.
 const CONSUMER_PROTOCOL_VERSION: i16 = 3;
-/// Version of our part.
-const USER_DATA_VERSION: u8 = 1;
+/// Version of our part; 2 has told all members of all instances and their tasks since.
+const USER_DATA_VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests;

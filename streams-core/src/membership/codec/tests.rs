@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use crate::assignor::TaskId;
-use crate::membership::event::{AssignedTask, AssignmentFault, FaultKind};
+use crate::membership::event::{AssignedTask, AssignmentFault, FaultKind, InstanceMetadata};
 use crate::record::TopicPartition;
 
 use super::{Assigned, Subscription};
@@ -50,15 +50,27 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn instance()(
+        process_id in any::<u128>(),
+        application_server in prop::option::of("[a-z]{0,5}:1"),
+        active in tasks(),
+        standby in tasks(),
+    ) -> InstanceMetadata {
+        InstanceMetadata { process_id: Uuid::from_u128(process_id), application_server, active, standby }
+    }
+}
+
+prop_compose! {
     fn assigned()(
         active in assigned_tasks(),
         standby in assigned_tasks(),
         warm_up in assigned_tasks(),
         follow_up in any::<bool>(),
         fault in prop::option::of(".{0,30}"),
+        instances in prop::collection::vec(instance(), 0..4),
     ) -> Assigned {
         let fault = fault.map(|message| AssignmentFault { kind: FaultKind::InvalidTopics, message });
-        Assigned { active, standby, warm_up, follow_up, fault }
+        Assigned { active, standby, warm_up, follow_up, fault, instances }
     }
 }
 
@@ -112,14 +124,27 @@ proptest! {
 fn later_versions_may_append() {
     let assigned = Assigned { follow_up: true, ..Assigned::default() };
     let bytes = assigned.encode();
-    // User data come last, behind their length: version 2 with two more bytes.
+    // User data come last, behind their length: a later version with two more bytes.
     let at = bytes.len() - assigned.user_data_length();
     let mut later = bytes[..at - 4].to_vec();
     later.extend_from_slice(&i32::try_from(assigned.user_data_length() + 2).unwrap().to_be_bytes());
-    later.push(2);
+    later.push(super::USER_DATA_VERSION + 1);
     later.extend_from_slice(&bytes[at + 1..]);
     later.extend_from_slice(&[9, 9]);
     assert_eq!(Assigned::decode(&later), Ok(assigned));
+}
+
+#[test]
+fn a_leader_of_version_1_tells_of_no_instances() {
+    let assigned = Assigned { follow_up: true, ..Assigned::default() };
+    let bytes = assigned.encode();
+    let at = bytes.len() - assigned.user_data_length();
+    let mut first = bytes[..at - 4].to_vec();
+    first.extend_from_slice(&i32::try_from(assigned.user_data_length() - 1).unwrap().to_be_bytes());
+    first.push(1);
+    // All but the count of instances, which is the last byte.
+    first.extend_from_slice(&bytes[at + 1..bytes.len() - 1]);
+    assert_eq!(Assigned::decode(&first), Ok(assigned));
 }
 
 #[test]

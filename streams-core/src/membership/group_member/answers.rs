@@ -155,6 +155,7 @@ impl GroupMember {
             warm_up: new.warm_up,
             added,
             follow_up: new.follow_up,
+            instances: new.instances,
         }));
     }
 
