@@ -159,7 +159,7 @@ pub struct SuiteArguments {
     /// `num.stream.threads`.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
-    /// The workloads; passthrough, wordcount, surge, fraud and keys by default.
+    /// The workloads; passthrough, wordcount, surge, fraud, join and keys by default.
     pub workloads: Vec<Workload>,
 }
 
@@ -187,7 +187,7 @@ pub struct CompareArguments {
     /// `processing.guarantee`.
     #[arg(long, default_value = "at_least_once")]
     pub guarantee: String,
-    /// The workloads; passthrough, wordcount, surge, fraud and keys by default.
+    /// The workloads; passthrough, wordcount, surge, fraud, join and keys by default.
     pub workloads: Vec<Workload>,
 }
 

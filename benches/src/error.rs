@@ -86,9 +86,6 @@ pub enum Error {
     /// The streams ended by themselves.
     #[error("the streams ended before the input did")]
     Ended,
-    /// The DSL cannot express the workload yet.
-    #[error("the workload `{0}` cannot be run yet")]
-    NotYet(crate::Workload),
     /// The workload has no direct computation to compare with.
     #[error("the workload `{0}` cannot be verified")]
     NotVerifiable(crate::Workload),

@@ -69,3 +69,27 @@ pub(crate) struct Alert {
     pub(crate) sum_cents: i64,
     pub(crate) limit_cents: i64,
 }
+
+#[derive(Debug, Clone, Serialize, Deserialize, DefaultSerde)]
+pub(crate) struct Order {
+    pub(crate) order: String,
+    pub(crate) customer: String,
+    pub(crate) amount_cents: i64,
+    pub(crate) ts: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, DefaultSerde)]
+pub(crate) struct Shipment {
+    pub(crate) order: String,
+    pub(crate) carrier: String,
+    pub(crate) ts: i64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, DefaultSerde)]
+pub(crate) struct ShippedOrder {
+    pub(crate) order: String,
+    pub(crate) customer: String,
+    pub(crate) amount_cents: i64,
+    pub(crate) carrier: String,
+    pub(crate) delay_ms: i64,
+}

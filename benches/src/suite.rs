@@ -9,11 +9,12 @@ use crate::load::print;
 use crate::{Error, Workload};
 
 /// Records of the recorded figures: what a scale of 1 loads.
-const FULL_LOADS: [(Workload, u64); 5] = [
+const FULL_LOADS: [(Workload, u64); 6] = [
     (Workload::Passthrough, 5_000_000),
     (Workload::Wordcount, 500_000),
     (Workload::Surge, 1_500_000),
     (Workload::Fraud, 500_000),
+    (Workload::Join, 500_000),
     (Workload::Keys, 1_000_000),
 ];
 const LEAST_RECORDS: u64 = 1_000;

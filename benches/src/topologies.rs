@@ -6,7 +6,9 @@ use std::time::Duration;
 use streams_dsl::prelude::*;
 
 use crate::counters::Counters;
-use crate::model::{Alert, Fares, Line, Payment, Profile, RichPayment, Ride, Spend, Surge};
+use crate::model::{
+    Alert, Fares, Line, Order, Payment, Profile, RichPayment, Ride, Shipment, ShippedOrder, Spend, Surge,
+};
 use crate::{Error, Workload};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,7 +26,7 @@ pub(crate) fn build(workload: Workload, output: &str, counters: &Arc<Counters>) 
         Workload::Surge => surge(&builder, output, counters),
         Workload::Fraud => fraud(&builder, output, counters),
         Workload::Keys => keys(&builder, output, counters),
-        Workload::Join => return Err(Error::NotYet(workload)),
+        Workload::Join => join(&builder, output, counters),
         Workload::Live | Workload::LiveCount => live(&builder, workload, output, counters),
     }
     Ok(builder.build()?)
@@ -119,6 +121,24 @@ fn fraud(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
                 let alert = Alert { card: card.key, window_start, count, sum_cents, limit_cents };
                 (format!("{}@{}", alert.card, alert.window_start), alert)
             })
+        })
+        .peek(results(counters))
+        .to(output);
+}
+
+fn join(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
+    let orders = builder.stream::<String, Order>("in-orders").peek(input(counters));
+    let shipments = builder.stream::<String, Shipment>("in-shipments").peek(input(counters));
+    let windows = JoinWindows::of(MINUTE).grace(GRACE);
+    orders
+        .join(shipments.within(windows).with(StreamJoined::new().store_name("pairs")), |order, shipment| {
+            ShippedOrder {
+                order: order.order.clone(),
+                customer: order.customer.clone(),
+                amount_cents: order.amount_cents,
+                carrier: shipment.carrier.clone(),
+                delay_ms: shipment.ts - order.ts,
+            }
         })
         .peek(results(counters))
         .to(output);

@@ -27,7 +27,7 @@ pub use buffer_value::BufferedContext;
 pub use builder::Builder;
 pub use change::{StoreChange, ValueAndTimestamp};
 pub use change_buffer::{BufferedChange, ChangeBuffer};
-pub use join_buffer::{JoinBuffer, JoinSide, WaitingKey, WaitingValue};
+pub use join_buffer::{JoinBuffer, JoinSide, Unmatched, WaitingKey, WaitingTime, WaitingValue};
 pub use key_value::{KeyValueStore, KeyValues, TimestampedKeyValueStore};
 pub use query::{QueryKeyValue, QuerySession, QueryVersioned, QueryWindow};
 pub use session::SessionStore;

@@ -9,7 +9,7 @@ use streams_core::{Data, duration_millis};
 
 use crate::builder::Builder;
 use crate::change_buffer::ChangeBuffer;
-use crate::join_buffer::{JoinBuffer, WaitingKeySerde, WaitingValuesSerde};
+use crate::join_buffer::{JoinBuffer, WaitingValuesSerde};
 use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use crate::layers::{Plain, Timestamped};
 use crate::session::SessionStore;
@@ -101,8 +101,10 @@ impl Stores {
         left_serde: Arc<dyn Serde<L>>,
         right_serde: Arc<dyn Serde<R>>,
     ) -> Builder<JoinBuffer<K, L, R>> {
-        let values = WaitingValuesSerde { left: left_serde, right: right_serde };
-        Stores::key_value(name, Arc::new(WaitingKeySerde(key_serde)), Arc::new(values))
+        let values = Arc::new(WaitingValuesSerde { left: left_serde, right: right_serde });
+        Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
+            JoinBuffer::open(settings, Arc::clone(&key_serde), Arc::clone(&values), database)
+        })
     }
 
     /// The latest changes of a table's rows that wait to be sent on, by time.

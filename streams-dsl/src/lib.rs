@@ -24,16 +24,16 @@ pub use change::Change;
 pub use grouped::{KGroupedStream, TimeWindowedKStream, WindowedBy};
 pub use kstream::{
     BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, JoinKind, JoinSide, Joiner, KStream,
-    Sink,
+    OuterJoinSide, Sink, Within, WithinWith,
 };
 pub use ktable::{KGroupedTable, KTable, TableWith};
 pub use options::{
     Branched, BufferConfig, Consumed, EmitEarly, Grouped, Joined, Materialized, Produced, Repartitioned,
-    ShutDown, Suppressed, WhenFull,
+    ShutDown, StreamJoined, Suppressed, WhenFull,
 };
 pub use streams_builder::StreamsBuilder;
-pub use topology_config::TopologyConfig;
-pub use windows::{SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};
+pub use topology_config::{TopologyConfig, UnknownOptimization};
+pub use windows::{JoinWindows, SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};
 
 #[doc(inline)]
 pub use state_stores as stores;

@@ -164,7 +164,7 @@ impl StreamsBuilder {
             lowering.processor(table.node::<Option<K>, Option<V>>(Arc::new(|key, value| (key, value))));
             let Some(store) = table.store() else { return };
             store.add_to(lowering);
-            if lowering.config.optimize && store.options.logging {
+            if lowering.config.reuse_ktable_source_topics && store.options.logging {
                 lowering.builder.use_source_as_changelog(&store.name, Arc::clone(&topic));
             }
         });

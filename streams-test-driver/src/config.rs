@@ -22,11 +22,7 @@ impl Default for DriverConfig {
         DriverConfig {
             application_id: "test".to_owned(),
             wall_clock: Timestamp::ZERO,
-            task: TaskConfig {
-                max_cache_bytes: 0,
-                emit_interval: Duration::ZERO,
-                ..TaskConfig::default()
-            },
+            task: TaskConfig { max_cache_bytes: 0, emit_interval: Duration::ZERO, ..TaskConfig::default() },
         }
     }
 }

@@ -38,6 +38,14 @@ impl<T: Clone> Layers<T> {
         self.changelog.push(Some(key), value, timestamp, headers);
     }
 
+    /// Appends a changelog record that says that there is nothing under a key of the layers, and leaves the store as
+    /// it is.
+    pub(crate) fn log_absence(&mut self, key: &[u8]) {
+        if self.settings.logging {
+            self.log(&key[self.place.prefix_len()..], None, self.timestamp);
+        }
+    }
+
     /// Copies the writes of the open epoch into the batch, and keeps them.
     pub(crate) fn stage_pending(&mut self, batch: &mut WriteBatch) -> Result<(), StoreError> {
         if let Place::Segments(segments) = &mut self.place {

@@ -139,6 +139,12 @@ impl Segments {
         }
     }
 
+    /// The next number for a put that keeps duplicates apart.
+    pub(crate) fn next_sequence(&mut self) -> i32 {
+        self.sequence = self.sequence.wrapping_add(1) & i32::MAX;
+        self.sequence
+    }
+
     /// What is older than this is hidden from reads.
     pub(crate) fn oldest_readable_ms(&self) -> i64 {
         self.observed_ms.saturating_sub(self.retention_ms).saturating_add(1)

@@ -24,6 +24,11 @@ pub(crate) fn start_of(bytes: &[u8]) -> Option<i64> {
     split(bytes).map(|(_, start)| start)
 }
 
+/// The sequence number; 0 where the bytes are too short to be such a key.
+pub(crate) fn sequence_of(bytes: &[u8]) -> i32 {
+    bytes.last_chunk().map_or(0, |sequence| i32::from_be_bytes(*sequence))
+}
+
 /// A bound at or behind all window and session keys whose key is at most `key`: a shorter key, followed by its time,
 /// may lie behind a longer one, so the bound steps back to the first place where a time's byte could be the larger one.
 pub(crate) fn upper_bound(key: &[u8], latest_ms: i64) -> Vec<u8> {

@@ -141,7 +141,10 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
     /// As [`WindowStore::fetch`].
     pub fn put(&mut self, key: &K, value: Option<T>, start: Timestamp) -> Result<bool, StoreError> {
         if self.retain_duplicates && value.is_none() {
-            // There is no telling which of them it would delete.
+            // There is no telling which of them it would delete. The changelog gets it all the same, as Kafka's does.
+            let sequence = self.layers.segments().map_or(0, Segments::next_sequence);
+            self.write_window_key(key, start, sequence)?;
+            self.layers.log_absence(&self.key_bytes);
             return Ok(true);
         }
         let sequence = self.observe(start);
@@ -281,10 +284,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let retain_duplicates = self.retain_duplicates;
         let Some(segments) = self.layers.segments() else { return 0 };
         segments.observe(start.as_millis());
-        if retain_duplicates {
-            segments.sequence = segments.sequence.wrapping_add(1) & i32::MAX;
-        }
-        segments.sequence
+        if retain_duplicates { segments.next_sequence() } else { segments.sequence }
     }
 
     fn is_hidden(&mut self, start: Timestamp) -> bool {
@@ -369,7 +369,17 @@ impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,
         batch: &mut WriteBatch,
     ) -> Result<(), StoreError> {
-        self.layers.restore(records, batch)
+        if !self.retain_duplicates {
+            return self.layers.restore(records, batch);
+        }
+        // What is put from now on must not replace a duplicate of the same key and time that was restored.
+        let mut last = 0;
+        let mut watched = records.inspect(|record| last = last.max(key_schema::sequence_of(record.key)));
+        self.layers.restore(&mut watched, batch)?;
+        if let Some(segments) = self.layers.segments() {
+            segments.sequence = segments.sequence.max(last);
+        }
+        Ok(())
     }
 
     fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {

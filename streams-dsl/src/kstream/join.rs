@@ -1,4 +1,4 @@
-//! `join`, `left_join`: one method each, whatever the other side is.
+//! `join`, `left_join`, `outer_join`: one method each, whatever the other side is.
 
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub enum JoinKind {
     Inner,
     /// Those of the left side are kept.
     Left,
+    /// Those of both sides are kept.
+    Outer,
 }
 
 /// What a stream can be joined with: a table of the same key, `&table` or `table.with(Joined::..)`; or a stream of the
@@ -38,6 +40,13 @@ pub trait JoinSide<K, V> {
         kind: JoinKind,
     ) -> KStream<K, R>;
 }
+
+/// What a stream can be joined with so that the records of both sides are kept: a stream of the same key within a window.
+#[diagnostic::on_unimplemented(
+    message = "a stream has no outer join with `{Self}`",
+    note = "only streams have: `other.within(JoinWindows::of(..))`; join tables with `left_join`"
+)]
+pub trait OuterJoinSide<K, V>: JoinSide<K, V> {}
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Joins each record with what the other side holds for its key; records without a match are left out, and so are
@@ -134,5 +143,55 @@ impl<K: Data, V: Data> KStream<K, V> {
         let joiner =
             move |key: &K, value: Option<&V>, other: Option<&O::Value>| Some(joiner(key, value?, other));
         other.join_to(self, Arc::new(joiner), JoinKind::Left)
+    }
+
+    /// Joins the records of both streams within a window; those that meet no partner are kept, with none for the other
+    /// side, and leave once their window and its grace period are over.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let orders = builder.stream::<String, i64>("orders");
+    /// let payments = builder.stream::<String, i64>("payments");
+    /// let ten = JoinWindows::of(Duration::from_secs(10)).no_grace();
+    /// orders.outer_join(payments.within(ten), |order, paid| format!("{order:?} {paid:?}")).to("joined");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// driver.input_topic::<String, i64>("payments").pipe_at(&mut driver, "a".to_owned(), 7, 1_000)?;
+    /// driver.input_topic::<String, i64>("orders").pipe_at(&mut driver, "b".to_owned(), 5, 12_000)?;
+    /// let joined = driver.output_topic::<String, String>("joined");
+    /// assert_eq!(joined.read_values(&mut driver)?, ["None Some(7)"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outer_join<O: OuterJoinSide<K, V>, R: Data>(
+        &self,
+        other: O,
+        joiner: impl Fn(Option<&V>, Option<&O::Value>) -> R + Send + Sync + 'static,
+    ) -> KStream<K, R> {
+        self.outer_join_with_key(other, move |_, value, other| joiner(value, other))
+    }
+
+    /// As [`outer_join`](KStream::outer_join), with the key in sight.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let orders = builder.stream::<String, i64>("orders");
+    /// let payments = builder.stream::<String, i64>("payments");
+    /// let ten = JoinWindows::of(Duration::from_secs(10)).no_grace();
+    /// orders.outer_join_with_key(payments.within(ten), |id, order, paid| format!("{id}: {order:?} {paid:?}")).to("joined");
+    /// ```
+    pub fn outer_join_with_key<O: OuterJoinSide<K, V>, R: Data>(
+        &self,
+        other: O,
+        joiner: impl Fn(&K, Option<&V>, Option<&O::Value>) -> R + Send + Sync + 'static,
+    ) -> KStream<K, R> {
+        let joiner =
+            move |key: &K, value: Option<&V>, other: Option<&O::Value>| Some(joiner(key, value, other));
+        other.join_to(self, Arc::new(joiner), JoinKind::Outer)
     }
 }

@@ -19,15 +19,18 @@ mod select_key;
 mod step;
 mod to;
 mod to_table;
+mod window_join;
+mod within;
 
 use std::fmt;
 
 pub use branch::BranchedKStream;
-pub use join::{JoinKind, JoinSide, Joiner};
+pub use join::{JoinKind, JoinSide, Joiner, OuterJoinSide};
 pub use process_values::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
 pub(crate) use repartition::{NewRepartition, add_repartition};
 pub(crate) use step::step;
 pub use to::Sink;
+pub use within::{Within, WithinWith};
 
 use crate::options::SharedSerde;
 use crate::plan::Place;

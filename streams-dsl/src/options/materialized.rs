@@ -38,6 +38,19 @@ pub(crate) struct StoreOptions {
     pub(crate) backend: Backend,
 }
 
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            caching: true,
+            logging: true,
+            changelog: BTreeMap::new(),
+            retention: None,
+            history: None,
+            backend: Backend::Persistent,
+        }
+    }
+}
+
 /// Where a store lies.
 #[derive(Debug, Clone)]
 pub(crate) enum Backend {
@@ -136,15 +149,7 @@ impl<K: 'static, V: 'static> Materialized<K, V> {
     }
 
     fn from_choices(name: Option<String>, key_serde: SerdeChoice<K>, value_serde: SerdeChoice<V>) -> Self {
-        let settings = StoreOptions {
-            caching: true,
-            logging: true,
-            changelog: BTreeMap::new(),
-            retention: None,
-            history: None,
-            backend: Backend::Persistent,
-        };
-        Materialized { name, key_serde, value_serde, settings }
+        Materialized { name, key_serde, value_serde, settings: StoreOptions::default() }
     }
 }
 

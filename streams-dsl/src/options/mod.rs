@@ -9,6 +9,7 @@ mod materialized;
 mod produced;
 mod repartitioned;
 mod serde_choice;
+mod stream_joined;
 mod suppressed;
 
 pub use branched::Branched;
@@ -21,5 +22,6 @@ pub(crate) use materialized::{Backend, StoreOptions};
 pub use produced::Produced;
 pub use repartitioned::Repartitioned;
 pub(crate) use serde_choice::{SerdeChoice, SharedSerde, default_serde};
+pub use stream_joined::StreamJoined;
 pub use suppressed::Suppressed;
 pub(crate) use suppressed::{Bounds, Until};

@@ -9,7 +9,7 @@ use streams_core::topology::{
 };
 
 use super::Plan;
-use super::name::{Name, Names};
+use super::name::Name;
 use super::node::{NodeId, NodeTag, RepartitionNodes};
 use crate::topology_config::TopologyConfig;
 
@@ -24,8 +24,9 @@ pub(crate) struct Lowering<'a> {
     parents: Vec<Arc<str>>,
     repartition: Option<RepartitionNodes>,
     keep_null_keys: bool,
+    node: NodeId,
+    plan: &'a Plan,
     outputs: &'a [Arc<str>],
-    names: &'a Names,
 }
 
 impl Lowering<'_> {
@@ -49,9 +50,22 @@ impl Lowering<'_> {
         Arc::clone(&self.outputs[node.0 as usize])
     }
 
-    /// A name as it is at last.
+    /// The node itself.
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// A name, once all that names it has been said.
     pub(crate) fn resolve(&self, name: &Name) -> Arc<str> {
-        name.resolve(self.names)
+        name.resolve(&self.plan.names)
+    }
+
+    /// Whether two earlier nodes get their records from the same nodes.
+    pub(crate) fn share_parents(&self, one: NodeId, other: NodeId) -> bool {
+        let parents = |node: NodeId| self.plan.nodes[node.0 as usize].parents.iter();
+        let mut pairs = parents(one).zip(parents(other));
+        parents(one).len() == parents(other).len()
+            && pairs.all(|(one, other)| self.output_of(*one) == self.output_of(*other))
     }
 
     /// Adds the node as a source.
@@ -62,6 +76,12 @@ impl Lowering<'_> {
     /// Adds the node as a processor behind its parents.
     pub(crate) fn processor(&mut self, spec: ProcessorSpec) {
         self.builder.add_processor(Arc::clone(&self.name), &self.parents, spec);
+    }
+
+    /// Adds the node as a processor behind an earlier node instead of its parents.
+    pub(crate) fn processor_behind(&mut self, parent: NodeId, spec: ProcessorSpec) {
+        let parent = self.output_of(parent);
+        self.builder.add_processor(Arc::clone(&self.name), &[parent], spec);
     }
 
     /// Adds the node as a sink behind its parents.
@@ -152,8 +172,9 @@ impl Plan {
                 parents,
                 repartition,
                 keep_null_keys,
+                node: NodeId(outputs.len() as u32),
+                plan: self,
                 outputs: &outputs,
-                names: &self.names,
             });
             outputs.push(output);
         }

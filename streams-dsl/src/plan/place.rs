@@ -82,6 +82,11 @@ impl Place {
         self.plan.borrow_mut().set_name(self.operator, name.into());
     }
 
+    /// Names another operator of the same plan.
+    pub(crate) fn set_name_of(&self, operator: OperatorId, name: impl Into<String>) {
+        self.plan.borrow_mut().set_name(operator, name.into());
+    }
+
     /// Notes a fault, to be listed at `build()`.
     pub(crate) fn fault(&self, message: impl Into<String>) {
         self.plan.borrow_mut().fault(message);

@@ -1,10 +1,12 @@
 //! Windows: which spans of event time a record belongs to.
 
 mod grace;
+mod join_windows;
 mod time_windows;
 mod unlimited_windows;
 
 pub use grace::{SetGrace, WithoutGrace};
+pub use join_windows::JoinWindows;
 pub use time_windows::TimeWindows;
 pub use unlimited_windows::UnlimitedWindows;
 

@@ -5,6 +5,7 @@ mod application;
 mod ktable;
 mod processor_api;
 mod stateless;
+mod stream_stream;
 mod stream_table;
 mod suppressed;
 mod table_table;
@@ -33,6 +34,7 @@ pub(crate) fn find(case: &str) -> Option<Build> {
         aggregation::CASES,
         windowed::CASES,
         ktable::CASES,
+        stream_stream::CASES,
         stream_table::CASES,
         suppressed::CASES,
         table_table::CASES,
