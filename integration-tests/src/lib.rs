@@ -1,12 +1,14 @@
 //! Scenarios that run whole applications against a broker.
 //!
-//! Each scenario is a test in `tests/`; here is what they share: a broker, topics, and a word count to run on it.
+//! Each scenario is a test in `tests/`; here is what they share: a broker, topics, a word count to run on it, and the
+//! [`verifier`], which lets applications suffer.
 
 mod broker;
 mod global_lookup;
 #[cfg(doctest)]
 mod guide;
 mod topics;
+pub mod verifier;
 mod word_count;
 
 pub use broker::TestBroker;

@@ -147,6 +147,15 @@ pub enum Error {
          from the last commit"
     )]
     SessionOver,
+    /// Another instance asked all to stop.
+    #[error("an instance asked the whole application to stop: {message}")]
+    ApplicationStopped {
+        /// What it said.
+        message: String,
+    },
+    /// A task failed while its worker's transaction was to be committed: nothing of it is.
+    #[error("a task failed before the transaction that holds its records could be committed: it is given up")]
+    EpochMissing,
     /// The application did not end in time; what was not committed is processed again by whoever takes over.
     #[error("the application did not close within {after:?}")]
     ShutdownTimeout {

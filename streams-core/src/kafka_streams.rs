@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::StreamsConfig;
+use crate::end_signals::EndSignals;
 use crate::error::Error;
 use crate::query::{QueryError, QueryableStore};
 use crate::runtime::{Started, Startup, StatusBoard, StreamsState, StreamsStatus};
@@ -145,6 +146,24 @@ impl RunningStreams {
             _ = stop => self.shutdown().await,
             ended = &mut self.ended => ended.map_err(runtime_error)?,
         }
+    }
+
+    /// Runs until the process is asked to end (SIGTERM, or SIGINT as of ctrl-c), then drains: commits, closes, leaves the group. A second
+    /// signal does not wait for that and ends the process at once, with the exit code that shells give a killed one.
+    ///
+    /// # Errors
+    /// As [`RunningStreams::run_until`]; [`Error::Runtime`] when the signals cannot be listened to.
+    pub async fn run_until_signal(self) -> Result<(), Error> {
+        let mut signals = EndSignals::listen()?;
+        let state = self.watch_state();
+        let mut again = EndSignals::listen()?;
+        tokio::spawn(async move {
+            again.next().await;
+            let code = again.next().await;
+            tracing::warn!(state = %*state.borrow(), "a second signal: the process ends at once");
+            std::process::exit(code);
+        });
+        self.run_until(signals.next()).await
     }
 
     /// Commits what was processed, closes all tasks and leaves the group, so that others take over at once.

@@ -5,6 +5,7 @@
 pub mod assignor;
 pub mod client;
 pub mod config;
+mod end_signals;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -22,7 +23,8 @@ pub mod time;
 pub mod topology;
 
 pub use config::{
-    ConfigError, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
+    ConfigError, ErrorHandlers, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig,
+    TopologyOptimization, UncaughtHandler, UncaughtResponse,
 };
 pub use error::Error;
 pub use kafka_streams::{KafkaStreams, RunningStreams};

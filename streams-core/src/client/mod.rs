@@ -3,6 +3,7 @@
 mod rdkafka;
 pub mod wire;
 
+pub(crate) use self::rdkafka::is_refusal;
 pub use self::rdkafka::{
     ClientError, ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent,
     FetchFrom, FetchPermit, FetchSink, FetchedBatch, FetchedMessage, GroupMember, ProducerTopic,

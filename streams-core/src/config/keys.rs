@@ -92,6 +92,12 @@ const KEYS: &[ConfigKey] = &[
     key!("auto.offset.reset", offset_reset, reset, show_debug),
     key!("deserialization.exception.handler", deserialization_errors, policy, show_debug),
     key!("processing.exception.handler", processing_errors, policy, show_debug),
+    key!("production.exception.handler", production_errors, policy, show_debug),
+    key!("errors.dead.letter.queue.topic.name", dead_letter_topic, optional, show_optional),
+    key!("errors.retry.max", retry_max, |text| number(text).map(Some), |max: &Option<u32>| {
+        max.map_or_else(String::new, |max| max.to_string())
+    }),
+    key!("errors.retry.backoff.ms", retry_backoff, millis, show_millis),
     key!("client.rack", rack, optional, show_optional),
 ];
 
@@ -313,9 +319,10 @@ fn reset(text: &str) -> Result<ResetPolicy, String> {
 /// `fail` or `continue`; the names of Kafka Streams' own handler classes are understood as well.
 fn policy(text: &str) -> Result<ErrorPolicy, String> {
     match text.rsplit('.').next().unwrap_or_default() {
-        "fail" | "LogAndFailExceptionHandler" | "LogAndFailProcessingExceptionHandler" => {
-            Ok(ErrorPolicy::Fail)
-        }
+        "fail"
+        | "LogAndFailExceptionHandler"
+        | "LogAndFailProcessingExceptionHandler"
+        | "DefaultProductionExceptionHandler" => Ok(ErrorPolicy::Fail),
         "continue" | "LogAndContinueExceptionHandler" | "LogAndContinueProcessingExceptionHandler" => {
             Ok(ErrorPolicy::Continue)
         }

@@ -2,11 +2,13 @@
 
 mod environment;
 mod error;
+mod error_handlers;
 mod keys;
 mod parse;
 mod streams_config;
 
 pub use error::ConfigError;
+pub use error_handlers::{ErrorHandlers, UncaughtHandler, UncaughtResponse};
 pub use keys::{ConfigKey, config_keys};
 pub use streams_config::{
     ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,

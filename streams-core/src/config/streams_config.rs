@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::error_handlers::{ErrorHandlers, UncaughtResponse};
 use super::keys;
+use crate::error::Error;
+use crate::processor::{FailedStep, Respond, SourceError};
+use crate::task::FailedRecord;
 
 /// What a failure costs: nothing lost, or nothing lost and nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -141,6 +146,17 @@ pub struct StreamsConfig {
     pub deserialization_errors: ErrorPolicy,
     /// `processing.exception.handler`.
     pub processing_errors: ErrorPolicy,
+    /// `production.exception.handler`: records that cannot be serialized, or that the broker or the producer refuses for good.
+    pub production_errors: ErrorPolicy,
+    /// `errors.dead.letter.queue.topic.name` (KIP-1034): where records go that a policy `continue` passes over.
+    pub dead_letter_topic: Option<String>,
+    /// `errors.retry.max` (not in Kafka): how often a failed record is tried again before its policy is asked; by default not at
+    /// all, and as often as [`RETRIES_MAX`](crate::processor::RETRIES_MAX) says where a handler asks for it.
+    pub retry_max: Option<u32>,
+    /// `errors.retry.backoff.ms` (not in Kafka): the first pause before that; it doubles.
+    pub retry_backoff: Duration,
+    /// Decisions that the application makes itself.
+    pub handlers: ErrorHandlers,
     /// `client.rack`.
     pub rack: Option<String>,
     /// `client.tag.*`.
@@ -200,6 +216,11 @@ impl StreamsConfig {
             offset_reset: ResetPolicy::default(),
             deserialization_errors: ErrorPolicy::default(),
             processing_errors: ErrorPolicy::default(),
+            production_errors: ErrorPolicy::default(),
+            dead_letter_topic: None,
+            retry_max: None,
+            retry_backoff: Duration::from_millis(100),
+            handlers: ErrorHandlers::default(),
             rack: None,
             tags: BTreeMap::new(),
             topic_settings: BTreeMap::new(),
@@ -304,6 +325,27 @@ setters! {
     deserialization_errors(ErrorPolicy) = |config, policy| config.deserialization_errors = policy;
     /// Sets `processing.exception.handler`.
     processing_errors(ErrorPolicy) = |config, policy| config.processing_errors = policy;
+    /// Sets `production.exception.handler`.
+    production_errors(ErrorPolicy) = |config, policy| config.production_errors = policy;
+    /// Sets `errors.dead.letter.queue.topic.name`.
+    dead_letter_topic(impl Into<String>) = |config, topic| config.dead_letter_topic = Some(topic.into());
+    /// Sets `errors.retry.max`.
+    retry_max(u32) = |config, times| config.retry_max = Some(times);
+    /// Sets `errors.retry.backoff.ms`.
+    retry_backoff(Duration) = |config, pause| config.retry_backoff = pause;
+    /// Lets `handler` decide about records that cannot be read, instead of `deserialization.exception.handler`.
+    on_deserialization_error(
+        impl Fn(&FailedRecord<'_>, &SourceError) -> Respond + Send + Sync + 'static
+    ) = |config, handler| config.handlers.deserialization = Some(Arc::new(handler));
+    /// Lets `handler` decide about steps that fail, instead of `processing.exception.handler`. A panic is a failed step, too.
+    on_processing_error(
+        impl Fn(&FailedStep<'_>) -> Respond + Send + Sync + 'static
+    ) = |config, handler| config.handlers.processing = Some(Arc::new(handler));
+    /// Lets `handler` decide what follows an error that no policy has dealt with (Kafka's
+    /// `StreamsUncaughtExceptionHandler`); by default the instance stops.
+    on_uncaught_error(
+        impl Fn(&Error) -> UncaughtResponse + Send + Sync + 'static
+    ) = |config, handler| config.handlers.uncaught = Some(Arc::new(handler));
     /// Sets `group.instance.id`: the instance becomes a static member.
     group_instance_id(impl Into<String>) = |config, id| config.group_instance_id = Some(id.into());
 }

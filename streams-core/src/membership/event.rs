@@ -150,6 +150,8 @@ pub enum FaultKind {
     InvalidTopics,
     /// Anything else, such as brokers that cannot be reached; passes by itself, as a rule.
     Temporary,
+    /// A member asked all instances of the application to stop.
+    StopRequested,
 }
 
 /// How the loss of all tasks was noticed.

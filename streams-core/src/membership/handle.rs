@@ -133,6 +133,13 @@ impl MembershipHandle {
         let _ = self.commands.send(Command::Rejoin(reason.into())).await;
     }
 
+    /// Asks all instances of the application to stop. Returns at once; when the leader has told everyone, this member included,
+    /// [`AssignmentFailed`](MembershipEvent::AssignmentFailed) says so.
+    pub async fn request_stop(&self, reason: impl Into<String>) {
+        // A membership that has ended has nobody to tell.
+        let _ = self.commands.send(Command::Stop(reason.into())).await;
+    }
+
     /// Leaves the group, so that others take over at once; to be called when all tasks are committed and closed. A static member stays in it
     /// until its session runs out, unless `static_too`. Returns when the coordinator has answered, or could not be reached.
     pub async fn leave(&self, static_too: bool) {

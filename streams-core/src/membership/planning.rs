@@ -21,6 +21,11 @@ pub(super) async fn plan(
     limit: Duration,
 ) -> (Assignments, bool) {
     let members = read(members);
+    if let Some(message) = members.iter().find_map(|member| member.subscription.stop.clone()) {
+        let ids = members.into_iter().map(|member| member.joined.member_id);
+        // Not a fault that the leader gets over by planning again.
+        return (faulty(ids, PlanError { kind: FaultKind::StopRequested, message }), false);
+    }
     let summaries: Vec<MemberSummary> = members.iter().map(Known::summary).collect();
     let planned = match tokio::time::timeout(limit, planner.plan(&summaries)).await {
         Ok(planned) => planned,

@@ -38,6 +38,7 @@ const COMMIT_RETRY: Duration = Duration::from_millis(50);
 pub(super) enum Command {
     Commit(Commit),
     Rejoin(String),
+    Stop(String),
     Leave { static_too: bool, answer: oneshot::Sender<()> },
 }
 
@@ -232,6 +233,7 @@ impl Shell {
             }
             Command::Commit(commit) => self.commits.push_back(commit),
             Command::Rejoin(reason) => self.member.request_rejoin(reason),
+            Command::Stop(reason) => self.member.request_stop(reason),
             Command::Leave { .. } => {}
         }
     }

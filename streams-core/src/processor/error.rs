@@ -107,6 +107,12 @@ pub enum ProcessorErrorKind {
         /// How many they may take.
         max_bytes: usize,
     },
+    /// The user's code panicked.
+    #[error("the application's code panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The user's code refused.
     #[error("{0}")]
     User(Box<dyn std::error::Error + Send + Sync>),
@@ -133,6 +139,18 @@ impl ProcessorError {
     pub fn at(mut self, node: &Arc<str>) -> Self {
         self.0.node.get_or_insert_with(|| Arc::clone(node));
         self
+    }
+}
+
+impl ProcessorErrorKind {
+    /// A short name of what happened, for the headers of dead letters.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            ProcessorErrorKind::Store(_) => "StoreError",
+            ProcessorErrorKind::Serialize { .. } | ProcessorErrorKind::Serde(_) => "SerializationError",
+            ProcessorErrorKind::Panicked { .. } => "Panic",
+            _ => "ProcessorError",
+        }
     }
 }
 

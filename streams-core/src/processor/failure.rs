@@ -1,5 +1,6 @@
 //! What happens to a record that a node cannot process.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,7 +18,14 @@ pub enum Respond {
     Continue,
     /// Sends the input record as it came to this topic, with headers that say what happened (KIP-1034), and goes on.
     DeadLetter(Arc<str>),
+    /// Tries again after a pause that doubles each time, up to [`RETRIES_MAX`] times or as often as `errors.retry.max`
+    /// says; then it counts as `Fail`. The record is tried again where it stands if nothing was done for it yet; else, so that
+    /// nothing is done twice, from the last commit. Outside records, so at punctuations, it counts as `Fail`.
+    Retry,
 }
+
+/// How often a handler's [`Respond::Retry`] is followed for one record, unless `errors.retry.max` is set.
+pub const RETRIES_MAX: u32 = 10;
 
 /// A step that failed, as a processing handler sees it.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +34,8 @@ pub struct FailedStep<'a> {
     pub error: &'a ProcessorError,
     /// Where the input record came from; none for a punctuation.
     pub record: Option<&'a RecordContext>,
+    /// How often the record was tried before.
+    pub attempt: u32,
 }
 
 /// A user's own decision about steps that fail.
@@ -40,6 +50,8 @@ pub enum ProcessingPolicy {
     Fail,
     /// The record is dropped and counted.
     Continue,
+    /// The record is sent to this topic as it came, and counted as dropped.
+    DeadLetter(Arc<str>),
     /// The user decides.
     Ask(Arc<ProcessingHandler>),
 }
@@ -49,26 +61,77 @@ impl fmt::Debug for ProcessingPolicy {
         f.write_str(match self {
             ProcessingPolicy::Fail => "Fail",
             ProcessingPolicy::Continue => "Continue",
+            ProcessingPolicy::DeadLetter(_) => "DeadLetter",
             ProcessingPolicy::Ask(_) => "Ask",
         })
     }
 }
 
 impl ProcessingPolicy {
+    /// Whether nodes must be called so that a panic is an error of theirs: where it does not end the task anyway.
+    pub(super) fn outlives_panics(&self) -> bool {
+        !matches!(self, ProcessingPolicy::Fail)
+    }
+
     /// The answer to a failed step. A storage that fails is never passed over, for records would be lost without a trace;
     /// nor is a bound that the application wants kept.
     pub(super) fn respond(&self, step: &FailedStep<'_>) -> Respond {
-        let lasting = matches!(
-            step.error.kind(),
-            ProcessorErrorKind::Store(
-                StoreError::Storage { .. } | StoreError::Corrupted { .. } | StoreError::Locked { .. }
-            ) | ProcessorErrorKind::BufferFull { .. }
-        );
         match self {
-            _ if lasting => Respond::Fail,
+            _ if is_lasting(step.error) => Respond::Fail,
             ProcessingPolicy::Fail => Respond::Fail,
             ProcessingPolicy::Continue => Respond::Continue,
+            ProcessingPolicy::DeadLetter(topic) => Respond::DeadLetter(Arc::clone(topic)),
             ProcessingPolicy::Ask(handler) => handler(step),
         }
     }
+}
+
+/// Whether the storage is at fault, or a bound that is to be kept.
+fn is_lasting(error: &ProcessorError) -> bool {
+    matches!(
+        error.kind(),
+        ProcessorErrorKind::Store(
+            StoreError::Storage { .. } | StoreError::Corrupted { .. } | StoreError::Locked { .. }
+        ) | ProcessorErrorKind::BufferFull { .. }
+    )
+}
+
+/// How failed records are tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Retries {
+    /// `errors.retry.max`: how often each is tried again before the policy is asked.
+    pub(crate) max: Option<u32>,
+    /// How often the current record was tried before.
+    pub(crate) attempt: u32,
+    /// The current record is to be tried again.
+    pub(crate) wanted: bool,
+}
+
+impl Retries {
+    /// Whether the current record is to be tried again without asking anybody.
+    pub(super) fn come_first(&self, error: &ProcessorError) -> bool {
+        self.attempt < self.max.unwrap_or(0) && !is_lasting(error)
+    }
+
+    /// Whether a handler's wish to try again is granted.
+    pub(crate) fn are_left(&self) -> bool {
+        self.attempt < self.max.unwrap_or(RETRIES_MAX)
+    }
+}
+
+/// An input record that is to be sent to a topic as it came, and why.
+#[derive(Debug)]
+pub(crate) struct DeadLetter {
+    pub(crate) topic: Arc<str>,
+    /// What kind of error.
+    pub(crate) exception: &'static str,
+    pub(crate) message: String,
+    /// The node where it happened.
+    pub(crate) node: Option<Arc<str>>,
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "(no message)".to_owned())
 }

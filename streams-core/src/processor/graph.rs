@@ -1,10 +1,12 @@
 //! The arena of nodes and the way a record takes through it.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::context::InitContext;
 use super::error::{ProcessorError, ProcessorErrorKind};
+use super::failure::panic_message;
 use super::node::Node;
 use super::punctuation::{PunctuationId, PunctuationType};
 use super::shared::{Shared, StoreHandle};
@@ -114,11 +116,23 @@ impl ProcessorGraph {
         let Some((current, rest)) = self.nodes[node as usize..].split_first_mut() else { return Ok(()) };
         let mut context =
             NodeContext { me: node, children: &current.children, rest, shared: &mut self.shared };
-        match call(current.node.as_mut(), &mut context) {
+        let guards = context.shared.guards_panics();
+        match guarded(guards, || call(current.node.as_mut(), &mut context)) {
             Ok(()) => Ok(()),
             Err(error) => self.shared.judge(error, &current.name),
         }
     }
+}
+
+/// Makes an error of a panic in `call`, where `guards` asks for that.
+fn guarded(guards: bool, call: impl FnOnce() -> Result<(), ProcessorError>) -> Result<(), ProcessorError> {
+    if !guards {
+        return call();
+    }
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let message = panic_message(panic.as_ref());
+        Err(ProcessorErrorKind::Panicked { message }.into())
+    })
 }
 
 fn make_node(spec: &NodeSpec, index: u32, shared: &mut Shared) -> Result<Box<dyn Node>, ProcessorError> {
@@ -287,7 +301,8 @@ impl NodeContext<'_> {
         let Some((current, rest)) = self.rest[behind..].split_first_mut() else { return Ok(()) };
         let mut context =
             NodeContext { me: child, children: &current.children, rest, shared: &mut *self.shared };
-        match current.node.process(slot, &mut context) {
+        let guards = context.shared.guards_panics();
+        match guarded(guards, || current.node.process(slot, &mut context)) {
             Ok(()) => Ok(()),
             Err(error) => context.shared.judge(error, &current.name),
         }

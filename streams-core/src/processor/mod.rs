@@ -15,7 +15,8 @@ mod wrapper;
 
 pub use context::{InitContext, ProcessorContext};
 pub use error::{ProcessorError, ProcessorErrorKind, RecordPart};
-pub use failure::{FailedStep, ProcessingHandler, ProcessingPolicy, Respond};
+pub(crate) use failure::{DeadLetter, panic_message};
+pub use failure::{FailedStep, ProcessingHandler, ProcessingPolicy, RETRIES_MAX, Respond};
 pub use graph::{NodeContext, ProcessorGraph};
 pub(crate) use node::processor_node;
 pub use node::{Node, NodeFactory, RecordType, slot_of};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::{ProcessorError, ProcessorErrorKind};
-use super::failure::{FailedStep, ProcessingPolicy, Respond};
+use super::failure::{DeadLetter, FailedStep, ProcessingPolicy, Respond, Retries};
 use super::output::Output;
 use super::partitioner::PartitionCounts;
 use super::punctuation::{PunctuationId, PunctuationSchedule, PunctuationType};
@@ -41,8 +41,13 @@ pub struct Shared {
     /// Numbers of the processors' own that are committed with the input offsets and are there again after a restart
     /// or a move of the task (Kafka's `ProcessorMetadata`), for instance the last window that was emitted.
     pub processor_metadata: BTreeMap<String, i64>,
-    /// Topics that the current input record is to be sent to as it came, and why.
-    pub(crate) dead_letters: Vec<(Arc<str>, String)>,
+    /// What to do when a record cannot be serialized for a topic.
+    pub production: ProcessingPolicy,
+    pub(crate) retries: Retries,
+    /// What the current input record is to be sent to topics for as it came.
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    /// How often stores were reached and records gathered: tells whether anything was done for a record.
+    effects: u64,
     record_context: Option<RecordContext>,
     timestamp: Timestamp,
     headers: Headers,
@@ -75,7 +80,10 @@ impl Shared {
             emit_interval: Duration::ZERO,
             processing: ProcessingPolicy::default(),
             processor_metadata: BTreeMap::new(),
+            production: ProcessingPolicy::default(),
+            retries: Retries::default(),
             dead_letters: Vec::new(),
+            effects: 0,
             record_context: None,
             timestamp: Timestamp::UNKNOWN,
             headers: Headers::new(),
@@ -111,14 +119,43 @@ impl Shared {
             return Err(error);
         }
         let error = error.at(node);
-        let step = FailedStep { error: &error, record: self.record_context.as_ref() };
-        match self.processing.respond(&step) {
+        let in_record = self.record_context.is_some();
+        if in_record && self.retries.come_first(&error) {
+            self.retries.wanted = true;
+            return Err(error);
+        }
+        let attempt = self.retries.attempt;
+        let step = FailedStep { error: &error, record: self.record_context.as_ref(), attempt };
+        let policy = match error.kind() {
+            ProcessorErrorKind::Serialize { .. } => &self.production,
+            _ => &self.processing,
+        };
+        match policy.respond(&step) {
             Respond::Fail => return Err(error),
+            Respond::Retry => {
+                self.retries.wanted = in_record && self.retries.are_left();
+                return Err(error);
+            }
             Respond::Continue => {}
-            Respond::DeadLetter(topic) => self.dead_letters.push((topic, error.to_string())),
+            Respond::DeadLetter(topic) => self.dead_letters.push(DeadLetter {
+                topic,
+                exception: error.kind().name(),
+                message: error.to_string(),
+                node: Some(Arc::clone(node)),
+            }),
         }
         self.dropped_records += 1;
         Ok(())
+    }
+
+    /// Whether nodes must be called so that a panic is an error of theirs.
+    pub(super) fn guards_panics(&self) -> bool {
+        self.processing.outlives_panics() || self.retries.max.is_some_and(|max| max > 0)
+    }
+
+    /// A number that grows with everything that is done to stores and the output.
+    pub(crate) fn effects(&self) -> u64 {
+        self.effects + self.output.len() as u64
     }
 
     /// Where the input record came from.
@@ -160,6 +197,7 @@ impl Shared {
 
     /// The store behind a handle.
     pub fn store_mut<S: StateStore>(&mut self, handle: StoreHandle<S>) -> &mut S {
+        self.effects += 1;
         let store = self.stores[handle.index as usize].as_mut();
         store.enter(self.timestamp, &self.headers);
         (store as &mut dyn std::any::Any)

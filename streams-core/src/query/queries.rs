@@ -11,10 +11,11 @@ use super::hosting::{Hosted, StoreHost};
 use super::metadata::{KeyMetadata, StoreMetadata};
 use super::options::{Answer, Consistency, QueryOptions};
 use crate::membership::InstanceMetadata;
+use crate::processor::panic_message;
 use crate::processor::{PartitionCounts, partition_for_key};
 use crate::runtime::{StatusBoard, StreamsState};
 use crate::state::{Position, ReadOnlyStores, StateStore, StoreBuilder};
-use crate::task::{committed_position, panic_message};
+use crate::task::committed_position;
 use crate::topology::{ApplicationTopology, NodeKind, TaskId};
 
 /// Reads that may be under way at a time, in one instance.

@@ -6,8 +6,13 @@ use tokio::time::Instant;
 
 use super::trouble::{is_damage, passes};
 use super::worker::{TaskHandle, Worker, WorkerReport};
+use crate::config::UncaughtResponse;
 use crate::error::Error;
+use crate::task::{TaskError, Tried};
 use crate::topology::TaskId;
+
+/// How long a worker whose replacement was asked for waits, so that a lasting error does not keep the machine busy.
+const REPLACE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Worker {
     /// Copes with a failure, of one task or of the worker. What passes by itself is tried again from the last commit; what does
@@ -17,7 +22,14 @@ impl Worker {
             // It was closed meanwhile, so that it is another owner's now.
             return;
         }
-        let pause = if passes(&error) { self.trouble.pause() } else { None };
+        let pause = match again(&error) {
+            Some((id, tried, pause)) => {
+                self.parts.opener.note_tried(id, tried);
+                Some(pause)
+            }
+            None if passes(&error) => self.trouble.pause(),
+            None => None,
+        };
         match pause {
             Some(pause) => {
                 tracing::warn!(worker = self.parts.index, %error, ?pause, "beginning again from the last commit");
@@ -31,10 +43,19 @@ impl Worker {
     }
 
     async fn give_up(&mut self, task: Option<TaskId>, error: Error) {
-        tracing::error!(worker = self.parts.index, %error, "failed");
+        let response = self.parts.handlers.answer(&error);
+        tracing::error!(worker = self.parts.index, %error, ?response, "failed");
+        let report = match response {
+            UncaughtResponse::ReplaceWorker => {
+                self.trouble.is_over();
+                return self.begin_anew(task, REPLACE_PAUSE).await;
+            }
+            UncaughtResponse::StopInstance => WorkerReport::Failed(error),
+            UncaughtResponse::StopApplication => WorkerReport::StopApplication(error),
+        };
         self.begin_anew(task, Duration::MAX).await;
         // The instance is gone when nobody listens.
-        let _ = self.parts.reports.send(WorkerReport::Failed(error));
+        let _ = self.parts.reports.send(report);
     }
 
     /// Ends what runs, as it is, and opens it again after `pause`. A task that failed alone does not disturb the others
@@ -96,5 +117,14 @@ impl Worker {
         let waiting = self.tasks.values().filter(|entry| matches!(entry.handle, TaskHandle::Waiting));
         let waiting: Vec<_> = waiting.map(|entry| entry.assigned.clone()).collect();
         waiting.into_iter().for_each(|task| self.open(task));
+    }
+}
+
+/// The record that is to be tried again, and when.
+fn again(error: &Error) -> Option<(TaskId, Tried, Duration)> {
+    let Error::Task { task, source } = error else { return None };
+    match source.downcast_ref::<TaskError>() {
+        Some(TaskError::TryAgain { tried, pause, .. }) => Some((*task, tried.clone(), *pause)),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::client::wire::{Sasl, WireConfig};
 use crate::client::{ClientProperties, DataProducer};
-use crate::config::{ProcessingGuarantee, StreamsConfig};
+use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 
 /// Longest wait for one connection to a broker; the start's own limit lies above it.
@@ -76,17 +76,29 @@ pub(super) struct ProducerMaker {
     properties: ClientProperties,
     /// With exactly-once: the same after a restart, so that what a former producer left open is given up at once.
     transactional_id: Option<String>,
+    passes_refusals_over: bool,
     /// How long a record may wait in the producer.
     pub(super) delivery_limit: Duration,
 }
 
 impl ProducerMaker {
+    /// For the worker of the global stores, which has dead letters to send at most and no transactions.
+    pub(super) fn of_global(config: &StreamsConfig) -> Self {
+        ProducerMaker {
+            properties: properties(config, ClientKind::Producer, "global"),
+            transactional_id: None,
+            passes_refusals_over: false,
+            delivery_limit: delivery_limit(config),
+        }
+    }
+
     /// For the worker number `index` of the process `process`.
     pub(super) fn new(config: &StreamsConfig, index: usize, process: Uuid) -> Self {
         let exactly_once = config.guarantee == ProcessingGuarantee::ExactlyOnce;
         ProducerMaker {
             properties: properties(config, ClientKind::Producer, &format!("worker-{index}")),
             transactional_id: exactly_once.then(|| format!("{}-{process}-{index}", config.application_id)),
+            passes_refusals_over: !exactly_once && config.production_errors == ErrorPolicy::Continue,
             delivery_limit: delivery_limit(config),
         }
     }
@@ -97,6 +109,9 @@ impl ProducerMaker {
     /// When a property cannot be used, or the transaction's coordinator does not answer.
     pub(super) async fn make(&self) -> Result<Arc<DataProducer>, Error> {
         let producer = DataProducer::start(&self.properties, self.transactional_id.as_deref())?;
+        if self.passes_refusals_over {
+            producer.pass_refusals_over();
+        }
         if self.transactional_id.is_some() {
             producer.init_transactions(INIT_TRANSACTIONS_MAX).await?;
             producer.begin_transaction()?;

@@ -8,13 +8,17 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::data_clients::ProducerMaker;
+use super::record_collector::RecordCollector;
 use super::task_runner::wall_clock;
 use super::worker::WorkerReport;
 use crate::client::wire::{Isolation, OffsetSpec, WireClient};
 use crate::client::{
-    ClientError, ClientProperties, DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchedBatch,
+    ClientError, ClientProperties, DataConsumer, DataProducer, FetchAssignment, FetchEvent, FetchFrom,
+    FetchedBatch,
 };
 use crate::error::Error;
+use crate::processor::{Output, PartitionCounts, ProcessingPolicy};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::state::ReadOnlyStores;
 use crate::task::{GlobalTask, GlobalTaskSetup, TaskConfig, TaskError};
@@ -38,6 +42,8 @@ pub(super) struct GlobalSetup {
     pub(super) commit_interval: Duration,
     /// Longest wait without any record while some are missing at the start.
     pub(super) patience: Duration,
+    /// Makes the producer of dead letters, once there are any.
+    pub(super) producers: ProducerMaker,
 }
 
 /// The one task of the global stores and the consumer that feeds it.
@@ -48,6 +54,40 @@ pub(super) struct GlobalWorker {
     _consumer: DataConsumer,
     events: mpsc::UnboundedReceiver<(usize, FetchEvent)>,
     commit_interval: Duration,
+    dead_letters: DeadLetters,
+}
+
+/// The way of dead letters to their topic.
+#[derive(Debug)]
+struct DeadLetters {
+    producers: ProducerMaker,
+    wire: WireClient,
+    patience: Duration,
+    collector: Option<(Arc<DataProducer>, RecordCollector)>,
+    spare: Output,
+}
+
+impl DeadLetters {
+    /// Sends what the task has gathered and waits until it is acknowledged.
+    async fn send(&mut self, task: &mut GlobalTask) -> Result<(), Error> {
+        let mut output = task.take_dead_letters(std::mem::take(&mut self.spare));
+        if !output.is_empty() {
+            if self.collector.is_none() {
+                let producer = self.producers.make().await?;
+                let counts = PartitionCounts::default();
+                let (wire, policy) = (self.wire.clone(), ProcessingPolicy::Fail);
+                let collector =
+                    RecordCollector::new(Arc::clone(&producer), wire, counts, self.patience, (None, policy));
+                self.collector = Some((producer, collector));
+            }
+            if let Some((producer, collector)) = &mut self.collector {
+                collector.send(&mut output).await?;
+                producer.flush(self.patience).await?;
+            }
+        }
+        self.spare = output;
+        Ok(())
+    }
 }
 
 impl GlobalWorker {
@@ -63,6 +103,7 @@ impl GlobalWorker {
             isolation,
             commit_interval,
             patience,
+            producers,
         } = setup;
         let starts = wire.list_offsets(&inputs, OffsetSpec::Earliest, isolation).await?;
         let ends = wire.list_offsets(&inputs, OffsetSpec::Latest, isolation).await?;
@@ -89,7 +130,9 @@ impl GlobalWorker {
         });
         let assignments: Vec<FetchAssignment> = assignments.collect();
         consumer.assign(assignments).await?;
-        let mut worker = GlobalWorker { task, _consumer: consumer, events, commit_interval };
+        let dead_letters =
+            DeadLetters { producers, wire, patience, collector: None, spare: Output::default() };
+        let mut worker = GlobalWorker { task, _consumer: consumer, events, commit_interval, dead_letters };
         worker.catch_up(missing, patience).await?;
         worker.task.commit().map_err(global_error)?;
         let (records, dropped) = worker.task.counters();
@@ -122,7 +165,7 @@ impl GlobalWorker {
             tokio::select! {
                 _ = &mut *stop => return Ok(()),
                 event = self.events.recv() => match event {
-                    Some((input, event)) => drop(self.take(input, event)?),
+                    Some((input, event)) => drop(self.take(input, event).await?),
                     None => return Err(ClientError::Closed.into()),
                 },
                 () = tokio::time::sleep_until(next_commit) => {
@@ -137,7 +180,7 @@ impl GlobalWorker {
         while !missing.is_empty() {
             match tokio::time::timeout(patience, self.events.recv()).await {
                 Ok(Some((input, event))) => {
-                    let reached = self.take(input, event)?;
+                    let reached = self.take(input, event).await?;
                     if missing.get(&input).is_some_and(|end| reached >= *end) {
                         missing.remove(&input);
                     }
@@ -150,11 +193,12 @@ impl GlobalWorker {
     }
 
     /// Processes what was fetched; answers the offset behind it.
-    fn take(&mut self, input: usize, event: FetchEvent) -> Result<i64, Error> {
+    async fn take(&mut self, input: usize, event: FetchEvent) -> Result<i64, Error> {
         match event {
             FetchEvent::Records(FetchedBatch { records, permit, .. }) => {
                 let next = records.last().map_or(0, |last| last.offset() + 1);
                 self.task.process(wall_clock(), input, &records, next).map_err(global_error)?;
+                self.dead_letters.send(&mut self.task).await?;
                 drop(permit);
                 Ok(next)
             }

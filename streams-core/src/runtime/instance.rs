@@ -17,6 +17,9 @@ use crate::membership::{
 };
 use crate::topology::TaskId;
 
+/// How long an instance that asks all to stop waits for the group to be told.
+const STOP_ALL_MAX: Duration = Duration::from_secs(15);
+
 /// A worker as its instance sees it.
 #[derive(Debug)]
 pub(super) struct WorkerLink {
@@ -43,6 +46,8 @@ pub(super) struct Instance {
     pub(super) topic_patience: Duration,
     /// Since when the leader cannot assign.
     pub(super) unassignable_since: Option<Instant>,
+    /// Why all instances are to stop, and until when they may be told.
+    pub(super) stopping: Option<(Error, Instant)>,
 }
 
 /// Why an instance stops.
@@ -80,15 +85,37 @@ impl Instance {
                         Ok(())
                     }
                     WorkerReport::Failed(error) => Err(error),
+                    WorkerReport::StopApplication(error) => {
+                        self.ask_all_to_stop(error).await;
+                        Ok(())
+                    }
                 },
                 event = self.events.recv() => match event {
                     Some(event) => self.follow(event).await,
                     None => return Stop::Asked,
                 },
+                error = Self::told_too_late(&mut self.stopping) => Err(error),
             };
             if let Err(error) = outcome {
                 return Stop::Failed(error);
             }
+        }
+    }
+
+    /// Lets the others know before this instance goes.
+    async fn ask_all_to_stop(&mut self, error: Error) {
+        self.membership.request_stop(error.to_string()).await;
+        self.stopping.get_or_insert((error, Instant::now() + STOP_ALL_MAX));
+    }
+
+    /// Waits until the time is over in which all instances are to be told that they stop.
+    async fn told_too_late(stopping: &mut Option<(Error, Instant)>) -> Error {
+        match stopping {
+            Some((error, until)) => {
+                tokio::time::sleep_until(*until).await;
+                error.clone()
+            }
+            None => std::future::pending().await,
         }
     }
 
@@ -171,6 +198,10 @@ impl Instance {
     }
 
     fn bear(&mut self, fault: AssignmentFault) -> Result<(), Error> {
+        if fault.kind == FaultKind::StopRequested {
+            let own = self.stopping.take().map(|(error, _)| error);
+            return Err(own.unwrap_or(Error::ApplicationStopped { message: fault.message }));
+        }
         tracing::warn!(message = fault.message, "the tasks cannot be assigned");
         let since = *self.unassignable_since.get_or_insert_with(Instant::now);
         let bearable = match fault.kind {
@@ -232,7 +263,7 @@ impl Instance {
             let _ = ended.await;
         }
         while let Ok(report) = self.reports.try_recv() {
-            if let WorkerReport::Failed(error) = report {
+            if let WorkerReport::Failed(error) | WorkerReport::StopApplication(error) = report {
                 return Err(error);
             }
         }

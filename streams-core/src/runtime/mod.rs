@@ -22,6 +22,7 @@ mod state_directory;
 mod status_board;
 mod streams_state;
 mod task_runner;
+mod task_settings;
 mod trouble;
 mod worker;
 

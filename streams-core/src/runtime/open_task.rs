@@ -20,7 +20,7 @@ use crate::processor::PartitionCounts;
 use crate::query::StoreHost;
 use crate::record::TopicPartition;
 use crate::state::ReadOnlyStores;
-use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup};
+use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup, Tried};
 use crate::time::Timestamp;
 use crate::topology::{ApplicationTopology, OffsetReset, TaskId};
 
@@ -47,6 +47,8 @@ pub(super) struct TaskOpener {
     pub(super) lock_patience: Duration,
     /// Tasks whose state was found damaged while they ran.
     pub(super) distrusted: Mutex<BTreeSet<TaskId>>,
+    /// Records that tasks tried before they began again from their last commit.
+    pub(super) tried: Mutex<BTreeMap<TaskId, Tried>>,
 }
 
 /// A task that is restored and ready to process.
@@ -107,7 +109,7 @@ impl TaskOpener {
     pub(super) async fn open_restored(
         &self,
         assigned: &AssignedTask,
-        directory: &TaskDirectory,
+        directory: &Arc<TaskDirectory>,
         committed: &BTreeMap<TopicPartition, Fetched>,
     ) -> Result<StreamTask<FetchedMessage>, Error> {
         let mut wiped = false;
@@ -119,12 +121,14 @@ impl TaskOpener {
                 state_dir: directory.path().to_owned(),
                 globals: self.globals.clone(),
                 partition_counts: self.partition_counts.clone(),
-                config: self.config.clone(),
+                config: TaskConfig { tried: self.tried_by(assigned.id), ..self.config.clone() },
             };
-            let opened = tokio::task::spawn_blocking(move || StreamTask::open(setup))
+            // Whoever gives this opening up cannot stop it: the directory stays locked until the databases are closed again.
+            let locked = Arc::clone(directory);
+            let opened = tokio::task::spawn_blocking(move || (StreamTask::open(setup), locked))
                 .await
                 .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
-            let fault = match opened {
+            let fault = match opened.0 {
                 Ok(mut task) => match self.restorer.restore(&mut task, committed).await? {
                     Ok(()) => return Ok(task),
                     Err(fault) => fault,
@@ -143,6 +147,15 @@ impl TaskOpener {
     /// Lets the state of a task be deleted and restored from its changelogs when it is opened next.
     pub(super) fn distrust(&self, task: TaskId) {
         self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
+    }
+
+    /// Notes which record a task is to try again, and how often it has failed.
+    pub(super) fn note_tried(&self, task: TaskId, tried: Tried) {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(task, tried);
+    }
+
+    fn tried_by(&self, task: TaskId) -> Option<Tried> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(&task).cloned()
     }
 
     pub(super) async fn lock(&self, task: TaskId) -> Result<Arc<TaskDirectory>, Error> {

@@ -6,12 +6,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::wire::WireClient;
-use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic};
+use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic, is_refusal};
 use crate::error::Error;
 use crate::membership::Lease;
-use crate::processor::{Output, PartitionCounts, RecordArena, partition_for_key};
+use crate::processor::{
+    DeadLetter, Output, OutputView, PartitionCounts, ProcessingPolicy, RecordArena, partition_for_key,
+};
 use crate::record::{Headers, TopicPartition};
+use crate::task::{TaskName, dead_letter_headers};
 use crate::time::Timestamp;
+use crate::topology::TaskId;
 
 /// A full producer's queue and a topic that does not exist are waited for; this long between two looks.
 const TOPIC_RETRY: Duration = Duration::from_millis(100);
@@ -27,6 +31,10 @@ const LEASE_RETRY: Duration = Duration::from_millis(5);
 /// full.
 #[derive(Debug)]
 pub(super) struct RecordCollector {
+    task: TaskName,
+    // What to do with records that the producer refuses.
+    policy: ProcessingPolicy,
+    refused: u64,
     producer: Arc<DataProducer>,
     wire: WireClient,
     partition_counts: PartitionCounts,
@@ -52,8 +60,12 @@ impl RecordCollector {
         wire: WireClient,
         partition_counts: PartitionCounts,
         patience: Duration,
+        (task, policy): (Option<TaskId>, ProcessingPolicy),
     ) -> Self {
         RecordCollector {
+            task: TaskName(task),
+            policy,
+            refused: 0,
             producer,
             wire,
             partition_counts,
@@ -111,6 +123,7 @@ impl RecordCollector {
             self.targets.push(target);
         }
         self.keyless = self.keyless.wrapping_add(1) & i32::MAX;
+        let mut letters = Vec::new();
         for (number, view) in output.iter().enumerate() {
             if number.is_multiple_of(RECORDS_PER_LEASE_CHECK) {
                 self.await_lease(number > 0).await?;
@@ -122,12 +135,63 @@ impl RecordCollector {
                 (None, None) => self.keyless % target.partitions,
             };
             let (at, headers) = (view.record.timestamp, &view.record.headers);
-            if target.topic.send(partition, at, view.key, view.value, headers)? == Enqueued::Full {
-                self.wait_and_send(&target.topic, partition, at, view.key, view.value, headers).await?;
+            match target.topic.send(partition, at, view.key, view.value, headers) {
+                Ok(Enqueued::Taken) => {}
+                Ok(Enqueued::Full) => {
+                    self.wait_and_send(&target.topic, partition, at, view.key, view.value, headers).await?;
+                }
+                Err(fault) => {
+                    let letter = self.judge(fault, view.topic)?;
+                    letters.extend(letter.map(|letter| (letter, Refused::copy(&view))));
+                }
             }
         }
         output.clear();
+        for (letter, record) in letters {
+            self.send_dead_letter(letter, record).await?;
+        }
         Ok(())
+    }
+
+    /// How many records were refused and passed over.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Decides about a record that the producer refuses: it ends the task, is passed over, or goes to another topic.
+    fn judge(&mut self, fault: ClientError, topic: &Arc<str>) -> Result<Option<DeadLetter>, Error> {
+        let refused = matches!(fault, ClientError::Refused { code, .. } if is_refusal(code));
+        let to = match &self.policy {
+            ProcessingPolicy::DeadLetter(to) if to != topic => Some(Arc::clone(to)),
+            ProcessingPolicy::Fail | ProcessingPolicy::Ask(_) => return Err(fault.into()),
+            _ => None,
+        };
+        if !refused {
+            return Err(fault.into());
+        }
+        tracing::warn!(task = %self.task, %fault, "a record is passed over");
+        self.refused += 1;
+        let (exception, message) = ("ProductionError", fault.to_string());
+        Ok(to.map(|topic| DeadLetter { topic, exception, message, node: None }))
+    }
+
+    async fn send_dead_letter(&mut self, letter: DeadLetter, mut record: Refused) -> Result<(), Error> {
+        let target = self.target(&letter.topic).await?;
+        dead_letter_headers(&mut record.headers, &letter, self.task, None);
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let partition = key.map_or(0, |key| partition_for_key(key, target.partitions));
+        let Refused { timestamp, headers, .. } = &record;
+        match target.topic.send(partition, *timestamp, key, value, headers) {
+            Ok(Enqueued::Taken) => Ok(()),
+            Ok(Enqueued::Full) => {
+                self.wait_and_send(&target.topic, partition, *timestamp, key, value, headers).await
+            }
+            // What was too large for its own topic is too large for this one: its key and headers say what it was.
+            Err(_) => {
+                let _ = target.topic.send(partition, *timestamp, key, None, headers)?;
+                Ok(())
+            }
+        }
     }
 
     /// Hands changelog records over and empties the arena.
@@ -203,6 +267,26 @@ impl RecordCollector {
                 }
                 None => tokio::time::sleep(TOPIC_RETRY).await,
             }
+        }
+    }
+}
+
+/// A record that the producer refused.
+#[derive(Debug)]
+struct Refused {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp: Timestamp,
+    headers: Headers,
+}
+
+impl Refused {
+    fn copy(view: &OutputView<'_>) -> Self {
+        Refused {
+            key: view.key.map(<[u8]>::to_vec),
+            value: view.value.map(<[u8]>::to_vec),
+            timestamp: view.record.timestamp,
+            headers: view.record.headers.clone(),
         }
     }
 }

@@ -22,17 +22,17 @@ use super::standby::Standbys;
 use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
+use super::task_settings::{production_policy, task_config};
 use super::trouble::passes;
 use super::worker::{Worker, WorkerParts};
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
 use crate::client::{DataConsumer, DataProducer};
-use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
+use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
-use crate::processor::{PartitionCounts, ProcessingPolicy};
+use crate::processor::PartitionCounts;
 use crate::query::{Queries, QueryParts, StoreHost};
-use crate::task::{DeserializationPolicy, TaskConfig};
 use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError, Topology};
 
 /// Between two looks for topics that are missing at the start.
@@ -100,6 +100,7 @@ impl Startup {
             lock_patience: config.session_timeout,
             distrusted: Mutex::default(),
             host: StoreHost::default(),
+            tried: Mutex::default(),
         });
         let (reports, from_workers) = mpsc::unbounded_channel();
         let mut workers = Vec::with_capacity(config.threads);
@@ -136,6 +137,7 @@ impl Startup {
             owners: BTreeMap::new(),
             topic_patience: config.startup_timeout,
             unassignable_since: None,
+            stopping: None,
         };
         Ok(Started { ended: tokio::spawn(instance.run()), queries: Arc::new(queries) })
     }
@@ -181,6 +183,8 @@ impl Startup {
                 config.repartition_purge_interval,
             ),
             offset_reset: config.offset_reset,
+            handlers: config.handlers.clone(),
+            production: production_policy(config),
             reports,
         })
     }
@@ -221,6 +225,7 @@ impl Startup {
             isolation,
             commit_interval: config.effective_commit_interval(),
             patience: config.task_timeout,
+            producers: ProducerMaker::of_global(config),
         };
         GlobalWorker::open(setup).await.map(Some)
     }
@@ -300,28 +305,6 @@ fn membership_config(
         max_warmup_replicas: config.max_warmup_replicas,
     };
     member
-}
-
-/// A task's settings; what belongs to the whole instance is shared out evenly over the tasks there are.
-fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
-    let share = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX) / tasks.max(1);
-    TaskConfig {
-        max_task_idle: config.max_task_idle,
-        max_cache_bytes: share(config.cache_max_bytes),
-        max_uncommitted_bytes: share(config.uncommitted_max_bytes),
-        // The consumer's budget bounds the queues.
-        buffered_records_per_partition: usize::MAX,
-        buffered_bytes_per_partition: usize::MAX,
-        deserialization: match config.deserialization_errors {
-            ErrorPolicy::Fail => DeserializationPolicy::Fail,
-            ErrorPolicy::Continue => DeserializationPolicy::Continue,
-        },
-        processing: match config.processing_errors {
-            ErrorPolicy::Fail => ProcessingPolicy::Fail,
-            ErrorPolicy::Continue => ProcessingPolicy::Continue,
-        },
-        ..TaskConfig::default()
-    }
 }
 
 /// Half the memory budget is for the databases: block cache and memtables.

@@ -304,6 +304,8 @@ impl TaskRunner {
     }
 
     async fn prepare(&mut self, reply: oneshot::Sender<PreparedEpoch>) -> Result<(), Error> {
+        // The answer to the last commit may lie unread: the worker gives it before it asks again.
+        self.end_commit_if_answered()?;
         // A commit that failed left its epoch sealed; the task is about to be closed then.
         let has_work = self.task.needs_commit();
         // In a transaction a task without work must stand still as well: what it produced would belong to it.
@@ -406,7 +408,8 @@ impl TaskRunner {
             return;
         }
         self.status_at = Instant::now();
-        let counters = self.task.counters();
+        let mut counters = self.task.counters();
+        counters.dropped += self.collector.refused();
         self.count(counters.processed, counters.dropped);
         self.status.update(self.id, |status| {
             status.processed_records = counters.processed;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::Instant;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, is_refusal};
 use crate::error::Error;
 use crate::membership::CommitError;
+use crate::state::StoreError;
 use crate::task::TaskError;
 
 /// First pause before a worker begins anew; doubles.
@@ -51,7 +51,7 @@ impl Trouble {
 /// or has another opinion of a transaction.
 pub(super) fn passes(error: &Error) -> bool {
     match error {
-        Error::SessionOver | Error::StateLocked { .. } => true,
+        Error::SessionOver | Error::EpochMissing | Error::StateLocked { .. } => true,
         Error::Wire(fault) => fault.is_retriable() || fault.is_misrouted(),
         Error::Commit(fault) => match &**fault {
             CommitError::Wire { source, .. } => source.is_retriable() || source.is_misrouted(),
@@ -59,7 +59,7 @@ pub(super) fn passes(error: &Error) -> bool {
             CommitError::Lost { .. } | CommitError::TooMany { .. } | CommitError::Left { .. } => true,
         },
         Error::Client(fault) => client_passes(fault),
-        Error::Task { source, .. } => needs_wipe(source.as_ref()),
+        Error::Task { source, .. } => needs_wipe(source.as_ref()) || is_locked(source.as_ref()),
         _ => false,
     }
 }
@@ -73,6 +73,12 @@ fn needs_wipe(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool 
     source.downcast_ref::<TaskError>().is_some_and(TaskError::needs_wipe)
 }
 
+/// Another task, which is being closed, or another process has the databases open.
+fn is_locked(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let fault = source.downcast_ref::<TaskError>();
+    matches!(fault, Some(TaskError::Store { source: StoreError::Locked { .. }, .. }))
+}
+
 fn client_passes(fault: &ClientError) -> bool {
     match fault {
         ClientError::FlushTimeout { .. } | ClientError::Transaction(_) | ClientError::Closed => true,
@@ -84,34 +90,11 @@ fn client_passes(fault: &ClientError) -> bool {
     }
 }
 
-/// Codes that stay as they are however often the same is tried.
-fn is_refusal(code: Code) -> bool {
-    matches!(
-        code,
-        Code::MessageSizeTooLarge
-            | Code::InvalidMessage
-            | Code::InvalidMessageSize
-            | Code::InvalidRecord
-            | Code::InvalidTimestamp
-            | Code::InvalidTopic
-            | Code::UnknownPartition
-            | Code::UnknownTopic
-            | Code::PolicyViolation
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedVersion
-            | Code::UnsupportedForMessageFormat
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::TopicPartition;
+    use rdkafka::types::RDKafkaErrorCode as Code;
 
     #[tokio::test(start_paused = true)]
     async fn pauses_grow_until_patience_ends_and_begin_anew_after_a_commit() {

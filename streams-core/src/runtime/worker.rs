@@ -19,14 +19,13 @@ use super::status_board::StatusBoard;
 use super::task_runner::{TaskMessage, TaskRunner};
 use super::trouble::Trouble;
 use crate::client::{ClientError, DataConsumer, FetchAssignment, FetchFrom};
-use crate::config::{ProcessingGuarantee, ResetPolicy};
+use crate::config::{ErrorHandlers, ProcessingGuarantee, ResetPolicy};
 use crate::error::Error;
 use crate::membership::{AssignedTask, OffsetToCommit, Progress};
-use crate::processor::PartitionCounts;
+use crate::processor::{PartitionCounts, ProcessingPolicy, panic_message};
 use crate::query::{Hosting, Mailbox};
 use crate::record::TopicPartition;
 use crate::state::Position;
-use crate::task::panic_message;
 use crate::topology::TaskId;
 
 /// How often a worker without work shows that it lives.
@@ -63,8 +62,10 @@ pub(super) enum TaskReport {
 pub(super) enum WorkerReport {
     /// A task was opened: the instance's state may change.
     TaskRuns,
-    /// An error that ends the application.
+    /// An error that ends the instance.
     Failed(Error),
+    /// An error that ends all instances of the application.
+    StopApplication(Error),
 }
 
 /// What a worker is made of.
@@ -81,6 +82,8 @@ pub(super) struct WorkerParts {
     pub(super) commit_interval: Duration,
     pub(super) purge: RepartitionPurge,
     pub(super) offset_reset: ResetPolicy,
+    pub(super) handlers: ErrorHandlers,
+    pub(super) production: ProcessingPolicy,
     pub(super) reports: mpsc::UnboundedSender<WorkerReport>,
 }
 
@@ -253,6 +256,7 @@ impl Worker {
             wire.clone(),
             self.parts.partition_counts.clone(),
             *patience,
+            (Some(id), self.parts.production.clone()),
         );
         let collector = match self.exactly_once() {
             true => collector,
@@ -353,7 +357,7 @@ impl Worker {
         }
         if self.exactly_once() && !all_well {
             // The transaction holds what a task has produced that failed before it could say how far it is.
-            return Ok(());
+            return Err(Error::EpochMissing);
         }
         let offsets: Vec<OffsetToCommit> =
             epochs.iter().flat_map(|epoch| epoch.offsets.iter().cloned()).collect();

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::processor::{ProcessingPolicy, Respond, SourceError};
+use super::retry::{RetryPolicy, Tried};
+use crate::processor::{ProcessingPolicy, Respond, Shared, SourceError};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::topology::TaskId;
 
@@ -31,6 +32,21 @@ pub struct TaskConfig {
     pub deserialization: DeserializationPolicy,
     /// What to do with records that a node fails to process.
     pub processing: ProcessingPolicy,
+    /// What to do with records that cannot be serialized for a topic.
+    pub production: ProcessingPolicy,
+    /// How failed records are tried again.
+    pub retry: RetryPolicy,
+    /// What a former run of the task has tried.
+    pub tried: Option<Tried>,
+}
+
+impl TaskConfig {
+    /// Hands the policies to the nodes.
+    pub(super) fn apply_policies(&self, shared: &mut Shared) {
+        shared.processing = self.processing.clone();
+        shared.production = self.production.clone();
+        shared.retries.max = self.retry.max;
+    }
 }
 
 impl Default for TaskConfig {
@@ -46,6 +62,9 @@ impl Default for TaskConfig {
             emit_interval: Duration::from_secs(1),
             deserialization: DeserializationPolicy::default(),
             processing: ProcessingPolicy::default(),
+            production: ProcessingPolicy::default(),
+            retry: RetryPolicy::default(),
+            tried: None,
         }
     }
 }
@@ -79,6 +98,8 @@ pub enum DeserializationPolicy {
     Fail,
     /// The record is dropped and counted.
     Continue,
+    /// The record is sent to this topic as it came, and counted as dropped.
+    DeadLetter(Arc<str>),
     /// The user decides.
     Ask(Arc<DeserializationHandler>),
 }
@@ -90,8 +111,12 @@ impl DeserializationPolicy {
             // A node behind the source failed: the processing policy has decided already.
             (_, SourceError::Process(_)) | (DeserializationPolicy::Fail, _) => Respond::Fail,
             // As in Kafka, a time that is no time is a question of the extractor, not of this policy.
-            (DeserializationPolicy::Continue, SourceError::InvalidTimestamp { .. }) => Respond::Fail,
+            (
+                DeserializationPolicy::Continue | DeserializationPolicy::DeadLetter(_),
+                SourceError::InvalidTimestamp { .. },
+            ) => Respond::Fail,
             (DeserializationPolicy::Continue, _) => Respond::Continue,
+            (DeserializationPolicy::DeadLetter(topic), _) => Respond::DeadLetter(Arc::clone(topic)),
             (DeserializationPolicy::Ask(handler), _) => handler(record, error),
         }
     }
@@ -102,6 +127,7 @@ impl fmt::Debug for DeserializationPolicy {
         f.write_str(match self {
             DeserializationPolicy::Fail => "Fail",
             DeserializationPolicy::Continue => "Continue",
+            DeserializationPolicy::DeadLetter(_) => "DeadLetter",
             DeserializationPolicy::Ask(_) => "Ask",
         })
     }

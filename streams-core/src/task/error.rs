@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
+use super::retry::Tried;
 use crate::processor::{ProcessorError, SourceError};
 use crate::record::TopicPartition;
 use crate::state::StoreError;
@@ -43,6 +45,18 @@ pub enum TaskError {
         offset: i64,
         /// Which node, and why.
         source: ProcessorError,
+    },
+    /// A record failed after something was done for it: it is to be tried again from the last commit, after a pause.
+    #[error("task {task}: the record of {} at offset {} is tried again: {cause}", tried.partition, tried.offset)]
+    TryAgain {
+        /// The task.
+        task: TaskName,
+        /// The record, and how often it has failed.
+        tried: Tried,
+        /// How long to wait.
+        pause: Duration,
+        /// Why it failed.
+        cause: String,
     },
     /// A node failed outside a record: while it was made, at a punctuation or at a flush.
     #[error("task {task}: {step} failed: {source}")]

@@ -9,8 +9,9 @@ use super::config::TaskConfig;
 use super::error::{TaskError, TaskName};
 use super::refusal;
 use super::state_manager::{StateManager, StorePlan, store_bytes};
-use super::stream_task::panic_message;
-use crate::processor::{PartitionCounts, ProcessorGraph, Shared, SourceDecoder, SourceError};
+use crate::processor::{
+    Output, PartitionCounts, ProcessorGraph, Shared, SourceDecoder, SourceError, panic_message,
+};
 use crate::record::{FetchedRecord, RecordContext, TopicPartition};
 use crate::state::{ReadOnlyStores, StateStore, StoreError};
 use crate::time::Timestamp;
@@ -90,7 +91,9 @@ impl GlobalTask {
         let absent: Vec<Box<dyn StateStore>> =
             stores.iter().map(|store| AbsentStore::of(store.as_ref())).collect();
         let mut shared = Shared::new(stores, ReadOnlyStores::default(), PartitionCounts::default());
-        shared.processing = config.processing.clone();
+        // Nothing is tried again: readers wait for the store meanwhile.
+        config.apply_policies(&mut shared);
+        shared.retries.max = Some(0);
         shared.wall_clock = now;
         let built = catch_unwind(AssertUnwindSafe(|| ProcessorGraph::build(topology, &places, shared)));
         let mut graph = built
@@ -145,6 +148,11 @@ impl GlobalTask {
         &self.partitions
     }
 
+    /// Takes out the dead letters, to be sent before what follows them is committed. `spare` may be what an earlier call returned.
+    pub fn take_dead_letters(&mut self, spare: Output) -> Output {
+        self.graph.shared.output.take(spare)
+    }
+
     /// The stores, for the setups of the other tasks.
     pub fn stores(&self) -> &ReadOnlyStores {
         &self.readers
@@ -182,7 +190,7 @@ impl GlobalTask {
         self.partitions[input].offset = Some(next_offset);
         self.processed += records.len() as u64;
         let uncommitted: usize = self.stores.iter().map(|store| lock(store).uncommitted_bytes()).sum();
-        if uncommitted > self.config.max_uncommitted_bytes {
+        if uncommitted > self.config.max_uncommitted_bytes && self.graph.shared.output.is_empty() {
             self.commit()?;
         }
         Ok(())
@@ -223,9 +231,10 @@ impl GlobalTask {
                     refusal::refuse(TASK, &self.config.deserialization, shared, partition, record, error)?;
                 }
             }
-            // There is no output: dead letters of a global store go nowhere.
-            shared.dead_letters.clear();
-            shared.output.clear();
+            // The output has nothing but dead letters: global stores have no sinks.
+            if !shared.dead_letters.is_empty() {
+                refusal::send_dead_letters(TASK, shared, partition, record);
+            }
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod processing;
 mod record_queue;
 mod refusal;
 mod restoring;
+mod retry;
 mod state_manager;
 mod stream_task;
 
@@ -32,6 +33,7 @@ pub use global_task::{GlobalPartition, GlobalTask, GlobalTaskSetup};
 pub(crate) use offsets::committed_position;
 pub use processing::{Processed, Stopped};
 pub use record_queue::Flow;
+pub(crate) use refusal::dead_letter_headers;
+pub use retry::{RetryPolicy, Tried};
 pub use state_manager::ChangelogPartition;
-pub(crate) use stream_task::panic_message;
 pub use stream_task::{StreamTask, TaskCounters, TaskSetup};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::TaskError;
 use super::partition_group::Choice;
 use super::refusal;
+use super::retry::{Retry, Tried};
 use super::state_manager::{enter_all, store_bytes};
 use super::stream_task::{Phase, StreamTask};
 use crate::processor::{PunctuationId, PunctuationType, SourceError};
@@ -79,6 +80,9 @@ impl<M: FetchedRecord> StreamTask<M> {
             if records == max_records {
                 break Stopped::Limit;
             }
+            if let Some(retry) = self.retry.as_ref().filter(|retry| now < retry.not_before) {
+                break Stopped::IdleUntil(retry.not_before);
+            }
             match self.choose(now)? {
                 Choice::Queue(_) => self.step()?,
                 Choice::Empty => break Stopped::Empty,
@@ -130,29 +134,73 @@ impl<M: FetchedRecord> StreamTask<M> {
             let partition = queue.partition.partition;
             shared.set_record_context(Some(RecordContext { topic, partition, offset: record.offset() }));
         }
-        let before = shared.stream_time;
+        if self.retry.is_some() || self.config.tried.is_some() {
+            let tried = self.retry.as_ref().map(|retry| &retry.tried).or(self.config.tried.as_ref());
+            let of_record =
+                |tried: &&Tried| tried.offset == record.offset() && tried.partition == queue.partition;
+            shared.retries.attempt = tried.filter(of_record).map_or(0, |tried| tried.times);
+        }
+        let (before, effects) = (shared.stream_time, shared.effects());
         let time = timed.timestamp;
         shared.stream_time = before.max(time);
         let decoder = &queue.decoder;
-        match self.graph.feed(queue.source, |context| decoder.process(&record, timed, context)) {
-            Ok(()) => queue.partition_time = queue.partition_time.max(time),
+        let failed = match self.graph.feed(queue.source, |context| decoder.process(&record, timed, context)) {
+            Ok(()) => {
+                queue.partition_time = queue.partition_time.max(time);
+                None
+            }
             Err(SourceError::Process(source)) => {
                 let (partition, offset) = (queue.partition.clone(), record.offset());
-                return Err(TaskError::Process { task, partition, offset, source });
+                Some(TaskError::Process { task, partition, offset, source })
             }
             Err(error) => {
                 let shared = &mut self.graph.shared;
                 // A record that cannot be read has no time.
                 shared.stream_time = before;
                 let policy = &self.config.deserialization;
-                refusal::refuse(task, policy, shared, &queue.partition, &record, error)?;
+                refusal::refuse(task, policy, shared, &queue.partition, &record, error).err()
             }
-        }
+        };
         let shared = &mut self.graph.shared;
+        if let Some(error) = failed {
+            shared.dead_letters.clear();
+            if !std::mem::take(&mut shared.retries.wanted) {
+                return Err(error);
+            }
+            let untouched = shared.effects() == effects;
+            shared.stream_time = before;
+            return self.try_again(input, record, time, untouched, &error);
+        }
         if !shared.dead_letters.is_empty() {
-            refusal::send_dead_letters(shared, &queue.partition, &record);
+            refusal::send_dead_letters(task, shared, &queue.partition, &record);
         }
         queue.consume(&record);
+        if self.retry.take().is_some() {
+            self.graph.shared.retries.attempt = 0;
+        }
+        Ok(())
+    }
+
+    /// Puts the record back for another try, or, if something was done for it, lets the task begin again from its last commit.
+    fn try_again(
+        &mut self,
+        input: usize,
+        record: M,
+        time: Timestamp,
+        untouched: bool,
+        error: &TaskError,
+    ) -> Result<(), TaskError> {
+        let attempt = self.graph.shared.retries.attempt;
+        let pause = self.config.retry.pause(attempt);
+        let queue = &mut self.group.queues_mut()[input];
+        let (partition, offset) = (queue.partition.clone(), record.offset());
+        let tried = Tried { partition, offset, times: attempt + 1 };
+        if !untouched {
+            return Err(TaskError::TryAgain { task: self.name(), tried, pause, cause: error.to_string() });
+        }
+        queue.put_back(record, time);
+        let not_before = self.graph.shared.wall_clock + pause;
+        self.retry = Some(Retry { tried, not_before });
         Ok(())
     }
 

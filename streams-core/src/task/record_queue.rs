@@ -145,6 +145,13 @@ impl<M: FetchedRecord> RecordQueue<M> {
         Some((record, timed))
     }
 
+    /// Puts a record back that was taken, to be taken again.
+    pub(super) fn put_back(&mut self, record: M, timestamp: Timestamp) {
+        self.bytes += record.size();
+        self.records.push_front(record);
+        self.head = Some(Timed { timestamp, decoded: None });
+    }
+
     /// Notes that a record has been dealt with.
     pub(super) fn consume(&mut self, record: &M) {
         debug_assert!(self.consumed.is_none_or(|consumed| consumed <= record.offset()), "offsets ascend");

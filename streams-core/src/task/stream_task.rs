@@ -12,8 +12,9 @@ use super::epoch::CommittedOffset;
 use super::error::{TaskError, TaskName};
 use super::partition_group::PartitionGroup;
 use super::record_queue::{Flow, QueueLimits, RecordQueue};
+use super::retry::Retry;
 use super::state_manager::{StateManager, StorePlan};
-use crate::processor::{PartitionCounts, ProcessorGraph, Shared};
+use crate::processor::{PartitionCounts, ProcessorGraph, Shared, panic_message};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::state::{Position, ReadOnlyStores, StateStore, StoreError};
 use crate::time::Timestamp;
@@ -88,6 +89,8 @@ pub struct StreamTask<M> {
     /// Whether anything was processed since the last epoch was closed.
     pub(super) touched: bool,
     pub(super) counters: TaskCounters,
+    /// The record that is to be tried again, and when.
+    pub(super) retry: Option<Retry>,
     application: Arc<ApplicationTopology>,
     inputs: Vec<TopicPartition>,
 }
@@ -135,8 +138,8 @@ impl<M: FetchedRecord> StreamTask<M> {
             Err(TaskError::Panicked { task, record: None, message: panic_message(panic.as_ref()) })
         })?;
         let mut shared = Shared::new(stores, globals, partition_counts);
-        shared.processing = config.processing.clone();
         shared.emit_interval = config.emit_interval;
+        config.apply_policies(&mut shared);
         application.full_names().for_each(|(name, full_name)| shared.output.rename(name, full_name));
         Ok(StreamTask {
             id,
@@ -150,6 +153,7 @@ impl<M: FetchedRecord> StreamTask<M> {
             sealed: None,
             touched: false,
             counters: TaskCounters::default(),
+            retry: None,
             config,
             application,
             inputs,
@@ -362,11 +366,6 @@ fn store_plans<'a>(
         }
     };
     sub_topology.stores.iter().map(plan).collect()
-}
-
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "(no message)".to_owned())
 }
 
 #[cfg(test)]

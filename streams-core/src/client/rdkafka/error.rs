@@ -129,3 +129,28 @@ pub struct TransactionFault {
     /// The producer can do nothing any more.
     pub fatal: bool,
 }
+
+/// Codes that stay as they are however often the same is tried.
+pub(crate) fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::MessageSizeTooLarge
+            | Code::InvalidMessage
+            | Code::InvalidMessageSize
+            | Code::InvalidRecord
+            | Code::InvalidTimestamp
+            | Code::InvalidTopic
+            | Code::UnknownPartition
+            | Code::UnknownTopic
+            | Code::PolicyViolation
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedVersion
+            | Code::UnsupportedForMessageFormat
+    )
+}

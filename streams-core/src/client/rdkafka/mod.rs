@@ -11,6 +11,7 @@ mod reaper;
 
 pub use config::ClientProperties;
 pub use consumer::{DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchSink, FetchedBatch};
+pub(crate) use error::is_refusal;
 pub use error::{ClientError, TransactionFault};
 pub use fetch_buffer::FetchPermit;
 pub use ffi::FetchedMessage;

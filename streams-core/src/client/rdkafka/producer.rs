@@ -1,7 +1,7 @@
 //! The producer: records are copied into librdkafka's queue, its threads send them, failures are gathered here.
 
 use std::ffi::{CString, NulError};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::ClientProperties;
-use super::error::{ClientError, TransactionFault};
+use super::error::{ClientError, TransactionFault, is_refusal};
 use super::ffi::{ClientEvents, Kind, NativeClient, NativeMember, NativeTopic};
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
@@ -99,6 +99,17 @@ impl DataProducer {
             Some(failure) => Err(failure.clone()),
             None => Ok(()),
         }
+    }
+
+    /// From now on a record that the broker refuses for good, for instance because it is too large, is logged and passed over
+    /// instead of being a failure. Not within transactions, which such a record ends.
+    pub fn pass_refusals_over(&self) {
+        self.state.passes_refusals_over.store(true, Ordering::Release);
+    }
+
+    /// How many records were passed over.
+    pub fn refused(&self) -> u64 {
+        self.state.refused.load(Ordering::Relaxed)
     }
 
     /// Waits a little for room in a full queue.
@@ -254,6 +265,8 @@ impl ProducerTopic {
 struct ProducerState {
     closed: AtomicBool,
     failed: AtomicBool,
+    passes_refusals_over: AtomicBool,
+    refused: AtomicU64,
     first_failure: Mutex<Option<ClientError>>,
 }
 
@@ -273,6 +286,11 @@ impl ClientEvents for ProducerState {
     }
 
     fn delivery_error(&self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str) {
+        if self.passes_refusals_over.load(Ordering::Acquire) && is_refusal(code) {
+            tracing::warn!(topic, partition, ?code, reason, "a record was refused and is passed over");
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let partition = TopicPartition::new(topic, partition);
         self.fail(ClientError::Delivery { partition, code, reason: reason.to_owned() });
     }

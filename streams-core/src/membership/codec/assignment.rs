@@ -178,6 +178,7 @@ fn fault_code(kind: FaultKind) -> u8 {
         FaultKind::MissingSourceTopic => 1,
         FaultKind::InvalidTopics => 2,
         FaultKind::Temporary => 3,
+        FaultKind::StopRequested => 4,
     }
 }
 
@@ -186,6 +187,7 @@ fn fault_kind(code: u8) -> FaultKind {
     match code {
         1 => FaultKind::MissingSourceTopic,
         2 => FaultKind::InvalidTopics,
+        4 => FaultKind::StopRequested,
         _ => FaultKind::Temporary,
     }
 }

@@ -38,6 +38,11 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
+    /// Whether everything is read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(super) fn u8(&mut self) -> Result<u8, CodecError> {
         Ok(self.array::<1>()?[0])
     }

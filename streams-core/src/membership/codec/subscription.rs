@@ -31,6 +31,8 @@ pub(in crate::membership) struct Subscription {
     pub(in crate::membership) offset_sums: BTreeMap<TaskId, i64>,
     pub(in crate::membership) application_server: Option<String>,
     pub(in crate::membership) tags: BTreeMap<String, String>,
+    /// Why all instances are to stop, if this member says so (Kafka Streams' `SHUTDOWN_REQUESTED`).
+    pub(in crate::membership) stop: Option<String>,
 }
 
 impl Subscription {
@@ -66,6 +68,7 @@ impl Subscription {
             writer.string(tag);
             writer.string(value);
         }
+        writer.optional_string(self.stop.as_deref());
         writer.bytes
     }
 
@@ -108,6 +111,8 @@ impl Subscription {
             let tag = reader.string()?;
             self.tags.insert(tag, reader.string()?);
         }
+        // Members of the first version end here.
+        self.stop = if reader.is_empty() { None } else { reader.optional_string()? };
         Ok(())
     }
 }

@@ -43,8 +43,9 @@ prop_compose! {
         tags in prop::collection::btree_map("[a-z]{1,4}", ".{0,4}", 0..3),
     ) -> Subscription {
         let process_id = Uuid::from_u128(process_id);
+        let stop = counter.is_multiple_of(2).then(|| "a record cannot be read".to_owned());
         Subscription {
-            topics, generation, rack, process_id, capacity, counter, active, standby, offset_sums, application_server, tags,
+            topics, generation, rack, process_id, capacity, counter, active, standby, offset_sums, application_server, tags, stop,
         }
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct GroupMember {
     /// What the runtime last said it holds besides.
     held: CurrentTasks,
     counter: u8,
+    /// Why all instances are to stop, if this one says so.
+    stop: Option<String>,
     /// Why a new round is wanted, if it is.
     wanted: Option<Wanted>,
     /// Why this member joins, for the coordinator's log.
@@ -101,6 +103,7 @@ impl GroupMember {
             claims_generation: -1,
             held: CurrentTasks::default(),
             counter: 0,
+            stop: None,
             wanted: None,
             reason: String::new(),
             in_flight: None,
@@ -217,6 +220,12 @@ impl GroupMember {
     pub(super) fn request_rejoin(&mut self, reason: String) {
         self.counter = self.counter.wrapping_add(1);
         self.wanted.get_or_insert(Wanted { reason, at_once: false });
+    }
+
+    /// Tells everyone to stop, with the next round.
+    pub(super) fn request_stop(&mut self, reason: String) {
+        self.stop = Some(reason);
+        self.request_rejoin("this member asks all to stop".to_owned());
     }
 
     /// The runtime has committed; `held` is what else it holds, `None` if unchanged.
@@ -350,6 +359,7 @@ impl GroupMember {
             offset_sums: self.held.offset_sums.clone(),
             application_server: self.config.application_server.clone(),
             tags: self.config.tags.clone(),
+            stop: self.stop.clone(),
         }
     }
 

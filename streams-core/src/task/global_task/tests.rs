@@ -2,7 +2,7 @@ use super::*;
 use crate::fixture::{MapBackend, MapStore, appending, fetched, sink, source, store_in};
 use crate::processor::{GlobalStore, Processor, ProcessorContext, ProcessorError};
 use crate::record::{OwnedRecord, Record};
-use crate::task::{Gathered, StreamTask, TaskSetup};
+use crate::task::{DeserializationPolicy, Gathered, StreamTask, TaskSetup};
 use crate::topology::{ProcessorSpec, TaskId, TopologyBuilder};
 
 const NOW: Timestamp = Timestamp::ZERO;
@@ -110,6 +110,25 @@ fn an_unreadable_record_is_named_and_the_stores_stay_readable() {
     assert!(matches!(global.commit(), Err(TaskError::OutOfTurn { .. })));
     global.close().unwrap();
     assert_eq!(get(&open(&backend), "a"), None);
+}
+
+#[test]
+fn an_unreadable_record_may_go_to_a_dead_letter_topic() {
+    let mut setup = GlobalTaskSetup {
+        application: application(&Arc::default()),
+        inputs: vec![TopicPartition::new("names", 0)],
+        state_dir: PathBuf::new(),
+        config: TaskConfig::default(),
+    };
+    setup.config.deserialization = DeserializationPolicy::DeadLetter("dead".into());
+    let mut global = GlobalTask::open(setup, NOW).unwrap();
+    let bad = OwnedRecord { value: Some(vec![0xff].into()), ..fetched(1, 1, "b", "") };
+    global.process(NOW, 0, &[fetched(0, 1, "a", "x"), bad], 2).unwrap();
+    let letters = global.take_dead_letters(Output::default());
+    let letters: Vec<_> =
+        letters.iter().map(|it| (it.topic.to_string(), it.value.unwrap().to_vec())).collect();
+    assert_eq!(letters, [("dead".to_owned(), vec![0xff])]);
+    assert_eq!((get(&global, "a").as_deref(), global.counters()), (Some("x"), (2, 1)));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 mod crashes;
+mod policies;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,0 +1,122 @@
+//! The processes of the application.
+
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::application::ApplicationOptions;
+use super::plan::Program;
+use super::process::Process;
+
+/// How long an instance may take to end when it is asked to.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// The instances of an application, each with a state directory and a log of its own.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    verifier: PathBuf,
+    dir: PathBuf,
+    instances: Vec<Instance>,
+    /// Instances that ended by themselves, and how.
+    pub(super) failures: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Instance {
+    options: ApplicationOptions,
+    process: Option<Process>,
+}
+
+impl Fleet {
+    /// A fleet whose instances reach the broker by these addresses; none runs yet.
+    pub(super) fn new(
+        verifier: PathBuf,
+        dir: PathBuf,
+        addresses: &[String],
+        program: Program,
+        prefix: &str,
+        sets: &[String],
+    ) -> Self {
+        let options = |(number, address): (usize, &String)| ApplicationOptions {
+            program,
+            bootstrap: address.clone(),
+            application_id: format!("{prefix}-app"),
+            prefix: prefix.to_owned(),
+            state_dir: dir.join(format!("state-{number}")),
+            sets: sets.to_vec(),
+        };
+        let instances = addresses.iter().enumerate().map(options);
+        let instances = instances.map(|options| Instance { options, process: None }).collect();
+        Fleet { verifier, dir, instances, failures: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    pub(super) fn is_running(&self, number: usize) -> bool {
+        self.instances[number].process.is_some()
+    }
+
+    /// Starts an instance, unless it runs.
+    pub(super) fn start(&mut self, number: usize) -> std::io::Result<()> {
+        let instance = &mut self.instances[number];
+        if instance.process.is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.dir)?;
+        let log = self.dir.join(format!("instance-{number}.log"));
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        let ApplicationOptions { program, bootstrap, application_id, prefix, state_dir, sets } =
+            &instance.options;
+        let program = match program {
+            Program::Eos => "eos",
+            Program::Smoke => "smoke",
+        };
+        let mut command = Command::new(&self.verifier);
+        command.args(["app", "--program", program, "--bootstrap", bootstrap]);
+        command.args(["--application-id", application_id, "--prefix", prefix]);
+        command.arg("--state-dir").arg(state_dir);
+        for set in sets {
+            command.args(["--set", set]);
+        }
+        instance.process = Some(Process::start(command.stderr(log.try_clone()?).stdout(log))?);
+        Ok(())
+    }
+
+    /// Kills an instance.
+    pub(super) fn kill(&mut self, number: usize) -> std::io::Result<()> {
+        self.instances[number].process.take().map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Stops an instance, or lets a stopped one go on.
+    pub(super) fn signal(&self, number: usize, signal: &str) -> std::io::Result<()> {
+        self.instances[number].process.as_ref().map_or(Ok(()), |process| process.signal(signal))
+    }
+
+    /// Asks an instance to end, and waits until it has.
+    pub(super) async fn end(&mut self, number: usize) -> std::io::Result<()> {
+        let Some(mut process) = self.instances[number].process.take() else { return Ok(()) };
+        process.signal("TERM")?;
+        match process.wait(END_LIMIT).await {
+            Ok(status) if status.success() => {}
+            Ok(status) => self.failures.push(format!("instance {number}, asked to end: {status}")),
+            Err(error) => self.failures.push(format!("instance {number}, asked to end: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Notes instances that have ended by themselves, and starts them again.
+    pub(super) fn revive(&mut self) -> std::io::Result<()> {
+        for number in 0..self.instances.len() {
+            let Some(process) = &mut self.instances[number].process else { continue };
+            if let Some(status) = process.ended()? {
+                self.failures.push(format!("instance {number} ended by itself: {status}"));
+                self.instances[number].process = None;
+                self.start(number)?;
+            }
+        }
+        Ok(())
+    }
+}

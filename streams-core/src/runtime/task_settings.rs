@@ -1,0 +1,51 @@
+//! From the application's settings to those of a task.
+
+use std::sync::Arc;
+
+use crate::config::{ErrorPolicy, StreamsConfig};
+use crate::processor::ProcessingPolicy;
+use crate::task::{DeserializationPolicy, RetryPolicy, TaskConfig};
+
+/// A task's settings; what belongs to the whole instance is shared out evenly over the tasks there are.
+pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
+    let share = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX) / tasks.max(1);
+    TaskConfig {
+        max_task_idle: config.max_task_idle,
+        max_cache_bytes: share(config.cache_max_bytes),
+        max_uncommitted_bytes: share(config.uncommitted_max_bytes),
+        // The consumer's budget bounds the queues.
+        buffered_records_per_partition: usize::MAX,
+        buffered_bytes_per_partition: usize::MAX,
+        deserialization: match (&config.handlers.deserialization, config.deserialization_errors) {
+            (Some(handler), _) => DeserializationPolicy::Ask(Arc::clone(handler)),
+            (None, ErrorPolicy::Fail) => DeserializationPolicy::Fail,
+            (None, ErrorPolicy::Continue) => dead_letter_topic(config)
+                .map_or(DeserializationPolicy::Continue, DeserializationPolicy::DeadLetter),
+        },
+        processing: match &config.handlers.processing {
+            Some(handler) => ProcessingPolicy::Ask(Arc::clone(handler)),
+            None => policy(config, config.processing_errors),
+        },
+        production: production_policy(config),
+        retry: RetryPolicy { max: config.retry_max, backoff: config.retry_backoff },
+        ..TaskConfig::default()
+    }
+}
+
+/// What to do with records that cannot be written.
+pub(super) fn production_policy(config: &StreamsConfig) -> ProcessingPolicy {
+    policy(config, config.production_errors)
+}
+
+fn policy(config: &StreamsConfig, policy: ErrorPolicy) -> ProcessingPolicy {
+    match policy {
+        ErrorPolicy::Fail => ProcessingPolicy::Fail,
+        ErrorPolicy::Continue => {
+            dead_letter_topic(config).map_or(ProcessingPolicy::Continue, ProcessingPolicy::DeadLetter)
+        }
+    }
+}
+
+fn dead_letter_topic(config: &StreamsConfig) -> Option<Arc<str>> {
+    config.dead_letter_topic.as_deref().map(Arc::from)
+}
