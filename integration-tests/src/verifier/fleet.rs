@@ -1,6 +1,7 @@
 //! The processes of the application.
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +12,10 @@ use super::process::Process;
 
 /// How long an instance may take to end when it is asked to.
 const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// An instance may take so long until it hears signals.
+const START_MAX: Duration = Duration::from_secs(10);
+const SIGTERM: i32 = 15;
 
 /// The instances of an application, each with a state directory and a log of its own.
 #[derive(Debug)]
@@ -101,6 +106,8 @@ impl Fleet {
         process.signal("TERM")?;
         match process.wait(END_LIMIT).await {
             Ok(status) if status.success() => {}
+            // Before it was started nothing hears the signal, and nothing is to be drained.
+            Ok(status) if status.signal() == Some(SIGTERM) && process.age() < START_MAX => {}
             Ok(status) => self.failures.push(format!("instance {number}, asked to end: {status}")),
             Err(error) => self.failures.push(format!("instance {number}, asked to end: {error}")),
         }

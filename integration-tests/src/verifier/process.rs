@@ -8,7 +8,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A process; it is killed when this is dropped.
 #[derive(Debug)]
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    started: Instant,
+}
 
 impl Process {
     /// Starts it. Its standard input stays open until it is killed or dropped.
@@ -16,12 +19,17 @@ impl Process {
     /// # Errors
     /// When the program cannot be run.
     pub fn start(command: &mut Command) -> std::io::Result<Self> {
-        Ok(Process(command.stdin(Stdio::piped()).spawn()?))
+        Ok(Process { child: command.stdin(Stdio::piped()).spawn()?, started: Instant::now() })
+    }
+
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Its standard output, where that is piped; once.
     pub fn output(&mut self) -> Option<ChildStdout> {
-        self.0.stdout.take()
+        self.child.stdout.take()
     }
 
     /// Kills it (SIGKILL), also if it stands still, and waits for its end.
@@ -29,8 +37,8 @@ impl Process {
     /// # Errors
     /// When the system refuses.
     pub fn kill(&mut self) -> std::io::Result<()> {
-        self.0.kill()?;
-        self.0.wait().map(drop)
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// Sends a signal by its name, such as `TERM`, `STOP` or `CONT`.
@@ -38,7 +46,7 @@ impl Process {
     /// # Errors
     /// When the program `kill` cannot be run.
     pub fn signal(&self, signal: &str) -> std::io::Result<()> {
-        Command::new("kill").args([format!("-{signal}"), self.0.id().to_string()]).status().map(drop)
+        Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status().map(drop)
     }
 
     /// How it ended, if it has.
@@ -46,7 +54,7 @@ impl Process {
     /// # Errors
     /// When the system refuses.
     pub fn ended(&mut self) -> std::io::Result<Option<ExitStatus>> {
-        self.0.try_wait()
+        self.child.try_wait()
     }
 
     /// Waits for its end.
