@@ -8,8 +8,10 @@ mod producer_ids;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::BrokerId;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,8 +22,11 @@ use crate::error::Error;
 use crate::group::config::GroupConfig;
 use crate::group::driver::GroupDriver;
 use crate::log::{LogOptions, Syncer};
+use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
+use crate::security::{Access, Authorizer, Principal, SecurityFiles, Users};
 use crate::topics::TopicRegistry;
+use crate::txn::config::TxnConfig;
 use crate::txn::driver::TxnDriver;
 
 pub(crate) use housekeeping::housekeeping;
@@ -29,6 +34,9 @@ pub(crate) use producer_ids::ProducerIds;
 
 /// The number of the only node.
 pub(crate) const NODE_ID: BrokerId = BrokerId(1);
+
+/// Passwords that are checked at a time, so that a flood of logins leaves processors to the others.
+const MAX_LOGINS_AT_ONCE: usize = 2;
 
 /// The one broker of the cluster: its state, shared by all connections.
 pub(crate) struct Broker {
@@ -42,6 +50,14 @@ pub(crate) struct Broker {
     cluster_id: String,
     syncer: Arc<Syncer>,
     shutdown: CancellationToken,
+    users: Arc<Users>,
+    /// Decides about accesses; none if everybody may do everything.
+    authorizer: Option<Arc<Authorizer>>,
+    /// Checking a password takes a processor for milliseconds: one permit for each that may be checked at a time.
+    logins: Semaphore,
+    request_memory: MemoryBudget,
+    response_memory: MemoryBudget,
+    started: Instant,
     /// Counts fetch requests: each begins with another one of its partitions.
     fetch_turns: AtomicUsize,
     /// Locked while the server runs, so that no second one uses the directory.
@@ -76,7 +92,13 @@ impl Broker {
         let shutdown = CancellationToken::new();
         let topics = Arc::new(TopicRegistry::open(&config, options)?);
         let groups = GroupDriver::open(&topics, GroupConfig::of(&config), shutdown.clone())?;
-        let transactions = TxnDriver::open(&topics, &groups, shutdown.clone())?;
+        let transactions = TxnDriver::open(&topics, &groups, TxnConfig::of(&config), shutdown.clone())?;
+        let security = &config.security;
+        let files = SecurityFiles::new(Arc::clone(&disk), &config.data_dir);
+        let users = Arc::new(Users::open(files.clone(), &security.users)?);
+        let authorizer =
+            security.authorizer.then(|| Authorizer::open(files, security.allow_everyone_if_no_acl));
+        let authorizer = authorizer.transpose()?.map(Arc::new);
         let apis = ApiTable::new();
         Ok(Arc::new(Broker {
             metrics: Metrics::new(apis.entries().iter().map(|entry| entry.key)),
@@ -88,6 +110,12 @@ impl Broker {
             cluster_id: read_or_make_cluster_id(disk.as_ref(), &config)?,
             syncer,
             shutdown,
+            users,
+            authorizer,
+            logins: Semaphore::new(MAX_LOGINS_AT_ONCE),
+            request_memory: MemoryBudget::new(config.limits.max_request_memory_bytes),
+            response_memory: MemoryBudget::new(config.limits.max_response_memory_bytes),
+            started: Instant::now(),
             fetch_turns: AtomicUsize::new(0),
             _lock: lock,
             config,
@@ -132,6 +160,51 @@ impl Broker {
     /// The name of this cluster of one, made at the first start.
     pub(crate) fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// All users that can log in.
+    pub(crate) fn users(&self) -> &Arc<Users> {
+        &self.users
+    }
+
+    /// What decides about accesses; none if everybody may do everything.
+    pub(crate) fn authorizer(&self) -> Option<&Arc<Authorizer>> {
+        self.authorizer.as_ref()
+    }
+
+    /// What a client may do that is `principal` and comes from `host`.
+    pub(crate) fn access_of(&self, principal: Principal, host: std::net::IpAddr) -> Access {
+        let is_super = || {
+            let name = principal.to_string();
+            self.config.security.super_users.iter().any(|user| *user == name)
+        };
+        match &self.authorizer {
+            Some(authorizer) if !is_super() => {
+                Access::checked(principal, host.to_canonical().to_string(), Arc::clone(authorizer))
+            }
+            _ => Access::unlimited(principal),
+        }
+    }
+
+    /// The turn to check a password.
+    pub(crate) async fn login_turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.logins.acquire().await.ok()
+    }
+
+    /// The memory for large requests.
+    pub(crate) fn request_memory(&self) -> &MemoryBudget {
+        &self.request_memory
+    }
+
+    /// The memory for fetched records.
+    pub(crate) fn response_memory(&self) -> &MemoryBudget {
+        &self.response_memory
+    }
+
+    /// Time since the start.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Where the next fetch request begins.

@@ -1,11 +1,19 @@
 //! What a server can be told.
 
+mod limits;
+mod security;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::listener::{Listener, SecurityProtocol};
+use crate::security::{SaslMechanism, TlsConfig};
+
+pub use limits::Limits;
+pub(crate) use security::SecurityConfig;
 
 /// When produced records are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +40,9 @@ pub enum FsyncPolicy {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct LogServerConfig {
+    /// Where clients connect, unless there are `listeners`.
     pub(crate) listen: SocketAddr,
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) insecure: bool,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
@@ -41,10 +51,13 @@ pub struct LogServerConfig {
     pub(crate) fsync: FsyncPolicy,
     pub(crate) default_partitions: i32,
     pub(crate) auto_create_topics: bool,
-    pub(crate) max_connections: usize,
-    pub(crate) max_request_bytes: usize,
+    pub(crate) limits: Limits,
     pub(crate) topic_defaults: Vec<(String, String)>,
     pub(crate) group_initial_rebalance_delay: Duration,
+    pub(crate) group_session_timeouts: (Duration, Duration),
+    pub(crate) offsets_retention: Duration,
+    pub(crate) transaction_max_timeout: Duration,
+    pub(crate) security: SecurityConfig,
 }
 
 impl LogServerConfig {
@@ -53,6 +66,7 @@ impl LogServerConfig {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         LogServerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            listeners: Vec::new(),
             insecure: false,
             metrics_listen: None,
             data_dir: data_dir.into(),
@@ -60,10 +74,13 @@ impl LogServerConfig {
             fsync: FsyncPolicy::default(),
             default_partitions: 1,
             auto_create_topics: true,
-            max_connections: 10_000,
-            max_request_bytes: 100 * 1024 * 1024,
+            limits: Limits::default(),
             topic_defaults: Vec::new(),
             group_initial_rebalance_delay: GROUP_INITIAL_REBALANCE_DELAY,
+            group_session_timeouts: (GROUP_MIN_SESSION_TIMEOUT, GROUP_MAX_SESSION_TIMEOUT),
+            offsets_retention: OFFSETS_RETENTION,
+            transaction_max_timeout: TRANSACTION_MAX_TIMEOUT,
+            security: SecurityConfig::default(),
         }
     }
 
@@ -80,15 +97,72 @@ impl LogServerConfig {
         Ok(config)
     }
 
-    /// The address to listen on; port 0 picks a free port.
+    /// The address to listen on without TLS and login; port 0 picks a free port. [`LogServerConfig::listener`]
+    /// replaces it.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Adds a listener (`listeners`). The first one replaces the default listener.
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
         self
     }
 
     /// Allows a listen address that is not a loopback one although nobody is authenticated.
     pub fn insecure(mut self, allowed: bool) -> Self {
         self.insecure = allowed;
+        self
+    }
+
+    /// The certificate of listeners that use TLS.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.security.tls = Some(tls);
+        self
+    }
+
+    /// Adds a user, who can log in by every mechanism. Users can also be administered while the server runs, with
+    /// Kafka's tools.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.security.users.insert(name.into(), password.into());
+        self
+    }
+
+    /// By which mechanisms clients may log in (`sasl.enabled.mechanisms`); by default all.
+    pub fn sasl_mechanisms(mut self, mechanisms: impl IntoIterator<Item = SaslMechanism>) -> Self {
+        self.security.mechanisms = mechanisms.into_iter().collect();
+        self
+    }
+
+    /// Has every access decided by access control lists (`authorizer.class.name`); what they do not mention is
+    /// denied, unless [`LogServerConfig::allow_everyone_if_no_acl`] is set.
+    pub fn authorizer(mut self, enabled: bool) -> Self {
+        self.security.authorizer = enabled;
+        self
+    }
+
+    /// Allows everyone what no access control list mentions (`allow.everyone.if.no.acl.found`).
+    pub fn allow_everyone_if_no_acl(mut self, allowed: bool) -> Self {
+        self.security.allow_everyone_if_no_acl = allowed;
+        self
+    }
+
+    /// Adds a principal who may do everything (`super.users`), for example `User:admin`.
+    pub fn super_user(mut self, principal: impl Into<String>) -> Self {
+        self.security.super_users.push(principal.into());
+        self
+    }
+
+    /// After how long clients must log in again (`connections.max.reauth.ms`); by default never.
+    pub fn max_reauth(mut self, lifetime: Duration) -> Self {
+        self.security.max_reauth = Some(lifetime).filter(|lifetime| !lifetime.is_zero());
+        self
+    }
+
+    /// How long the answer to a failed login is held back (`connection.failed.authentication.delay.ms`).
+    pub fn failed_login_delay(mut self, delay: Duration) -> Self {
+        self.security.failed_login_delay = delay;
         self
     }
 
@@ -117,15 +191,21 @@ impl LogServerConfig {
         self
     }
 
+    /// Limits on connections, memory and time.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// How many connections may be open at a time; further ones are closed at once (`max.connections`).
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
+        self.limits.max_connections = connections;
         self
     }
 
     /// The largest request in bytes; a connection that sends a larger one is closed (`socket.request.max.bytes`).
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
-        self.max_request_bytes = bytes;
+        self.limits.max_request_bytes = bytes;
         self
     }
 
@@ -142,13 +222,56 @@ impl LogServerConfig {
         self
     }
 
+    /// The shortest and the longest session time-out that members may ask for (`group.min.session.timeout.ms`,
+    /// `group.max.session.timeout.ms`).
+    pub fn group_session_timeouts(mut self, shortest: Duration, longest: Duration) -> Self {
+        self.group_session_timeouts = (shortest, longest);
+        self
+    }
+
+    /// How long the offsets of an empty group are kept (`offsets.retention.minutes`).
+    pub fn offsets_retention(mut self, retention: Duration) -> Self {
+        self.offsets_retention = retention;
+        self
+    }
+
+    /// The longest time-out that a transaction may have (`transaction.max.timeout.ms`).
+    pub fn transaction_max_timeout(mut self, timeout: Duration) -> Self {
+        self.transaction_max_timeout = timeout;
+        self
+    }
+
+    /// All listeners; the default one if none was added.
+    pub(crate) fn all_listeners(&self) -> Vec<Listener> {
+        match self.listeners.is_empty() {
+            true => {
+                let address = self.listen;
+                vec![Listener::new(SecurityProtocol::Plaintext, address.ip().to_string(), address.port())]
+            }
+            false => self.listeners.clone(),
+        }
+    }
+
     /// # Errors
     /// [`Error::NotLoopback`] and [`Error::Config`] for what cannot work.
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        for address in std::iter::once(self.listen).chain(self.metrics_listen) {
-            if !address.ip().is_loopback() && !self.insecure {
+        let listeners = self.all_listeners();
+        let mut names = std::collections::HashSet::new();
+        for listener in &listeners {
+            if !names.insert(&listener.name) {
+                return Err(Error::Config(format!("two listeners have the name {}", listener.name)));
+            }
+            let address = listener.resolve()?;
+            let authenticated = listener.protocol.uses_sasl()
+                || (listener.protocol.uses_tls() && self.security.requires_certificates());
+            if !address.ip().is_loopback() && !self.insecure && !authenticated {
                 return Err(Error::NotLoopback { address });
             }
+        }
+        if let Some(address) = self.metrics_listen.filter(|address| !address.ip().is_loopback())
+            && !self.insecure
+        {
+            return Err(Error::NotLoopback { address });
         }
         if !(1..=MAX_PARTITIONS_PER_TOPIC).contains(&self.default_partitions) {
             return Err(Error::Config(format!(
@@ -156,13 +279,8 @@ impl LogServerConfig {
                 self.default_partitions
             )));
         }
-        if self.max_request_bytes < MIN_REQUEST_LIMIT_BYTES {
-            return Err(Error::Config(format!(
-                "socket.request.max.bytes is {}, but must be at least {MIN_REQUEST_LIMIT_BYTES}",
-                self.max_request_bytes
-            )));
-        }
-        Ok(())
+        self.limits.validate()?;
+        self.security.validate(&listeners)
     }
 }
 
@@ -176,8 +294,18 @@ pub(crate) const GROUP_INITIAL_REBALANCE_DELAY: Duration = Duration::from_millis
 /// The most partitions that a topic can have.
 pub(crate) const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
 
-/// A server that takes no request of this size could not even be asked for its versions.
-const MIN_REQUEST_LIMIT_BYTES: usize = 1024;
+/// The shortest session time-out that members may ask for. Apache Kafka asks for 6 s at least; tests of fail-over want
+/// less, and one node bears the heartbeats.
+pub(crate) const GROUP_MIN_SESSION_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The longest session time-out that members may ask for.
+pub(crate) const GROUP_MAX_SESSION_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// How long the offsets of an empty group are kept.
+pub(crate) const OFFSETS_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The longest time-out of a transaction.
+pub(crate) const TRANSACTION_MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Removes a directory when dropped.
 #[derive(Debug)]
@@ -199,5 +327,24 @@ mod tests {
         let config = LogServerConfig::new("data").listen(SocketAddr::from(([0, 0, 0, 0], 9092)));
         assert!(matches!(config.validate(), Err(Error::NotLoopback { .. })));
         assert!(config.insecure(true).validate().is_ok());
+    }
+
+    #[test]
+    fn a_listener_with_login_may_be_open_to_the_network() {
+        let listener = Listener::new(SecurityProtocol::SaslPlaintext, "0.0.0.0", 9092);
+        let config = LogServerConfig::new("data").listener(listener.clone());
+        assert!(config.validate().is_ok());
+        let twice = config.listener(listener);
+        assert!(matches!(twice.validate(), Err(Error::Config(_))));
+        let open = Listener::new(SecurityProtocol::Plaintext, "0.0.0.0", 9092);
+        assert!(matches!(twice.listener(open.named("OPEN")).validate(), Err(_)));
+    }
+
+    #[test]
+    fn tls_needs_a_certificate() {
+        let config =
+            LogServerConfig::new("data").listener(Listener::new(SecurityProtocol::Ssl, "localhost", 0));
+        let refused = config.validate().unwrap_err().to_string();
+        assert!(refused.contains("ssl.keystore.location"), "{refused}");
     }
 }

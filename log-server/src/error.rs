@@ -10,7 +10,8 @@ pub enum Error {
     /// The listen address is open to the network although the server has no authentication.
     #[error(
         "refusing to listen on {address}: it is not a loopback address and anyone who reaches it could read and \
-         delete everything; pass --insecure (LogServerConfig::insecure) if the network is trusted"
+         delete everything; use a listener with login (SASL_SSL), or pass --insecure (LogServerConfig::insecure) if the \
+         network is trusted"
     )]
     NotLoopback {
         /// The address as configured.
@@ -27,6 +28,22 @@ pub enum Error {
     /// A configuration value is out of its range.
     #[error("invalid configuration: {0}")]
     Config(String),
+    /// A certificate, key or authority cannot be used.
+    #[error("cannot use {} for TLS: {reason}", path.display())]
+    Tls {
+        /// The PEM file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A server that a sub-command talks to does not answer, or refuses.
+    #[error("{server}: {reason}")]
+    Remote {
+        /// The server's address.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// Another server uses the data directory.
     #[error("data directory {} is in use by another log server; stop it or choose another --data-dir", path.display())]
     DataDirLocked {

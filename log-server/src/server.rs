@@ -1,26 +1,23 @@
 //! The server: listens, accepts, stops.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Broker, housekeeping};
 use crate::config::LogServerConfig;
-use crate::connection;
+use crate::doorkeeper::Doorkeeper;
 use crate::error::Error;
 use crate::http;
+use crate::listener::{Listener, SecurityProtocol};
+use crate::security::acceptor;
 
 /// Connections that the operating system may hold before they are accepted.
 const LISTEN_BACKLOG: u32 = 1024;
-
-/// How long accepting rests after an error such as "too many open files".
-const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long connections may take to finish their requests when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,7 +28,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// for them, and the next start finds an unclean data directory, which it checks and repairs.
 #[derive(Debug)]
 pub struct LogServer {
-    address: SocketAddr,
+    /// The listeners' names and addresses, in the order of the configuration.
+    addresses: Vec<(String, SocketAddr)>,
     metrics_address: Option<SocketAddr>,
     running: Option<Running>,
 }
@@ -39,7 +37,7 @@ pub struct LogServer {
 struct Running {
     broker: Arc<Broker>,
     connections: TaskTracker,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Running {
@@ -60,7 +58,12 @@ impl LogServer {
     /// address cannot be bound.
     pub async fn start(config: LogServerConfig) -> Result<Self, Error> {
         config.validate()?;
-        let (listener, address) = bind(config.listen)?;
+        let tls = config.security.tls.as_ref().map(acceptor).transpose()?;
+        let mut listeners = Vec::new();
+        for listener in config.all_listeners() {
+            let (socket, address) = bind(listener.resolve()?)?;
+            listeners.push((listener, socket, address));
+        }
         let metrics = config.metrics_listen.map(bind).transpose()?;
         let broker = Broker::open(config)?;
         let connections = TaskTracker::new();
@@ -69,14 +72,27 @@ impl LogServer {
         if let Some((listener, _)) = metrics {
             connections.spawn(http::serve(Arc::clone(&broker), listener));
         }
-        let accepting = tokio::spawn(accept(Arc::clone(&broker), listener, connections.clone()));
-        tracing::info!(%address, "listening");
-        Ok(LogServer { address, metrics_address, running: Some(Running { broker, connections, accepting }) })
+        let doorkeeper = Doorkeeper::new(&broker, &connections, tls);
+        let (mut addresses, mut accepting) = (Vec::new(), Vec::new());
+        for (listener, socket, address) in listeners {
+            warn_of_weak_protection(&listener, &broker);
+            tracing::info!(listener = listener.name, protocol = listener.protocol.name(), %address, "listening");
+            addresses.push((listener.name.clone(), address));
+            accepting.push(tokio::spawn(doorkeeper.clone().accept(Arc::new(listener), socket)));
+        }
+        let running = Some(Running { broker, connections, accepting });
+        Ok(LogServer { addresses, metrics_address, running })
     }
 
-    /// The address that clients connect to, with the port that was picked if port 0 was asked for.
+    /// The address that clients connect to, with the port that was picked if port 0 was asked for. With several
+    /// listeners it is the first one's.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.first().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |(_, address)| *address)
+    }
+
+    /// The address of the listener of that name, for example `SASL_SSL`.
+    pub fn address_of(&self, listener: &str) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(name, _)| name == listener).map(|(_, address)| *address)
     }
 
     /// The address of `/metrics` and `/health`, if they are served.
@@ -93,7 +109,9 @@ impl LogServer {
         running.broker.shutdown_token().cancel();
         running.connections.close();
         // A task that was cancelled or that panicked has nothing more to say.
-        let _ = running.accepting.await;
+        for accepting in running.accepting {
+            let _ = accepting.await;
+        }
         if tokio::time::timeout(DRAIN_TIMEOUT, running.connections.wait()).await.is_err() {
             tracing::warn!(open = running.connections.len(), "connections did not finish in time");
         }
@@ -111,7 +129,7 @@ impl Drop for LogServer {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
             running.broker.shutdown_token().cancel();
-            running.accepting.abort();
+            running.accepting.iter().for_each(JoinHandle::abort);
         }
     }
 }
@@ -130,46 +148,19 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     bind().map_err(|source| Error::Bind { address, source })
 }
 
-async fn accept(broker: Arc<Broker>, listener: TcpListener, connections: TaskTracker) {
-    let permits = Arc::new(Semaphore::new(broker.config().max_connections));
-    let stopping = broker.shutdown_token().clone();
-    loop {
-        let accepted = tokio::select! {
-            () = stopping.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_ERROR_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            tracing::warn!(%peer, limit = broker.config().max_connections, "closing connection: max.connections");
-            continue;
-        };
-        let broker = Arc::clone(&broker);
-        connections.spawn(async move {
-            serve(broker, stream, peer).await;
-            drop(permit);
-        });
+/// Says what can be overheard or done by anyone.
+fn warn_of_weak_protection(listener: &Listener, broker: &Broker) {
+    if listener.protocol.uses_sasl() && broker.users().is_empty() {
+        tracing::warn!(
+            listener = listener.name,
+            "nobody can log in yet: configure a user, or add one through a listener without login"
+        );
     }
-}
-
-async fn serve(broker: Arc<Broker>, stream: TcpStream, peer: SocketAddr) {
-    // Answers are written whole: waiting to fill a segment would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
-    }
-    let metrics = Arc::clone(&broker);
-    metrics.metrics().connections_opened.fetch_add(1, Ordering::Relaxed);
-    let ended = connection::run(broker, stream, peer).await;
-    metrics.metrics().connections_closed.fetch_add(1, Ordering::Relaxed);
-    match ended {
-        Ok(()) => tracing::debug!(%peer, "connection closed"),
-        Err(connection::ConnectionError::Io(error)) => tracing::debug!(%peer, %error, "connection lost"),
-        Err(error) => tracing::warn!(%peer, %error, "connection closed by the server"),
+    let is_local = listener.resolve().is_ok_and(|address| address.ip().is_loopback());
+    if listener.protocol == SecurityProtocol::SaslPlaintext && !is_local {
+        tracing::warn!(
+            listener = listener.name,
+            "passwords and records can be overheard on the network: SASL_SSL would encrypt them"
+        );
     }
 }

@@ -12,6 +12,7 @@ use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::open::OFFSETS_TOPIC;
 use crate::journal::ProducerIdentity;
+use crate::security::{Operation, Resource};
 use crate::txn::coordinator::Request;
 
 /// From this version on clients know the error PRODUCER_FENCED.
@@ -30,6 +31,12 @@ impl Api for AddOffsetsToTxn {
         context: RequestContext,
         request: AddOffsetsToTxnRequest,
     ) -> Reply<AddOffsetsToTxnResponse> {
+        let allowed = context
+            .check(Operation::Write, Resource::TransactionalId(&request.transactional_id))
+            .and_then(|()| context.check(Operation::Read, Resource::Group(&request.group_id)));
+        if let Err(code) = allowed {
+            return Reply::Now(AddOffsetsToTxnResponse::default().with_error_code(code.code()));
+        }
         let adding = Request::Add {
             producer: ProducerIdentity { id: request.producer_id.0, epoch: request.producer_epoch },
             partitions: vec![(OFFSETS_TOPIC.to_owned(), broker.groups().partition_of(&request.group_id))],

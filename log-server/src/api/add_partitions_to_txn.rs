@@ -17,6 +17,7 @@ use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::journal::ProducerIdentity;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::txn::coordinator::Request;
 
 /// From this version on clients know the error PRODUCER_FENCED.
@@ -36,15 +37,23 @@ impl Api for AddPartitionsToTxn {
         request: AddPartitionsToTxnRequest,
     ) -> Reply<AddPartitionsToTxnResponse> {
         let topics = request.v3_and_below_topics;
+        let id = &request.v3_and_below_transactional_id;
+        if let Err(code) = context.check(Operation::Write, Resource::TransactionalId(id)) {
+            return Reply::Now(answer(&topics, |_, _| code.code()));
+        }
         let exists = |topic: &AddPartitionsToTxnTopic, partition: i32| {
             let log = broker.topics().log(&topic.name, partition);
             log.is_some() && !broker.topics().get(&topic.name).is_some_and(|topic| topic.is_internal())
         };
-        let all_exist = topics.iter().all(|topic| topic.partitions.iter().all(|p| exists(topic, *p)));
-        if !all_exist {
-            return Reply::Now(answer(&topics, |topic, partition| match exists(topic, partition) {
-                true => ErrorCode::OperationNotAttempted.code(),
-                false => ErrorCode::UnknownTopicOrPartition.code(),
+        let refusal = |topic: &AddPartitionsToTxnTopic, partition: i32| {
+            let refusal = context.check(Operation::Write, Resource::Topic(&topic.name)).err();
+            refusal.or_else(|| (!exists(topic, partition)).then_some(ErrorCode::UnknownTopicOrPartition))
+        };
+        let any_refused =
+            topics.iter().any(|topic| topic.partitions.iter().any(|p| refusal(topic, *p).is_some()));
+        if any_refused {
+            return Reply::Now(answer(&topics, |topic, partition| {
+                refusal(topic, partition).unwrap_or(ErrorCode::OperationNotAttempted).code()
             }));
         }
         let partitions = topics.iter().flat_map(|topic| {

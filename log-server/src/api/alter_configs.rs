@@ -13,6 +13,7 @@ use super::describe_configs::TOPIC_RESOURCE;
 use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::Broker;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::topics::Refusal;
 
 /// The handler.
@@ -25,7 +26,7 @@ impl Api for AlterConfigs {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: AlterConfigsRequest,
     ) -> Reply<AlterConfigsResponse> {
         let mut responses = Vec::with_capacity(request.resources.len());
@@ -33,7 +34,7 @@ impl Api for AlterConfigs {
             let mut response = AlterConfigsResourceResponse::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            if let Err((code, reason)) = alter(&broker, resource, request.validate_only).await {
+            if let Err((code, reason)) = alter(&broker, &context, resource, request.validate_only).await {
                 response.error_code = code.code();
                 response.error_message = Some(StrBytes::from_string(reason));
             }
@@ -45,30 +46,42 @@ impl Api for AlterConfigs {
 
 async fn alter(
     broker: &Arc<Broker>,
+    context: &RequestContext,
     resource: AlterConfigsResource,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    configure(broker, resource.resource_type, &resource.resource_name, validate_only, move |overrides| {
-        overrides.clear();
-        for config in resource.configs {
-            let value = config.value.ok_or_else(|| {
-                (ErrorCode::InvalidRequest, format!("Null value not supported for {}", config.name))
-            })?;
-            overrides.insert(config.name.to_string(), value.to_string());
-        }
-        Ok(())
-    })
+    configure(
+        broker,
+        context,
+        (resource.resource_type, &resource.resource_name),
+        validate_only,
+        move |overrides| {
+            overrides.clear();
+            for config in resource.configs {
+                let value = config.value.ok_or_else(|| {
+                    (ErrorCode::InvalidRequest, format!("Null value not supported for {}", config.name))
+                })?;
+                overrides.insert(config.name.to_string(), value.to_string());
+            }
+            Ok(())
+        },
+    )
     .await
 }
 
 /// Changes what is set for a topic, on a thread that may block.
 pub(super) async fn configure(
     broker: &Arc<Broker>,
-    resource_type: i8,
-    name: &str,
+    context: &RequestContext,
+    (resource_type, name): (i8, &str),
     validate_only: bool,
     change: impl FnOnce(&mut std::collections::BTreeMap<String, String>) -> Result<(), Refusal> + Send + 'static,
 ) -> Result<(), Refusal> {
+    let resource = match resource_type {
+        TOPIC_RESOURCE => Resource::Topic(name),
+        _ => Resource::Cluster,
+    };
+    context.check(Operation::AlterConfigs, resource).map_err(|code| (code, String::new()))?;
     if resource_type != TOPIC_RESOURCE {
         let reason = format!("Resource type {resource_type} cannot be changed at run time, only topics (2).");
         return Err((ErrorCode::InvalidRequest, reason));

@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::Broker;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct CreatePartitions;
@@ -21,13 +22,15 @@ impl Api for CreatePartitions {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: CreatePartitionsRequest,
     ) -> Reply<CreatePartitionsResponse> {
         let validate_only = request.validate_only;
         let mut results = Vec::with_capacity(request.topics.len());
         for wanted in request.topics {
+            let allowed = context.check(Operation::Alter, Resource::Topic(&wanted.name));
             let grown = match broker.topics().get(&wanted.name) {
+                _ if allowed.is_err() => allowed.map_err(|code| (code, String::new())),
                 None => Err((
                     ErrorCode::UnknownTopicOrPartition,
                     "This server does not host this topic.".to_owned(),

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::{Broker, NODE_ID};
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::topics::{CreateTopic, DEFINITIONS, Refusal, TopicConfig};
 
 /// The handler.
@@ -42,14 +43,34 @@ impl Api for CreateTopics {
             let name = topic.name.clone();
             let created = if repeated.contains(&name) {
                 Err((ErrorCode::InvalidRequest, "Duplicate topic name.".to_owned()))
-            } else {
+            } else if may_create(&context, &name) {
                 create(&broker, topic, request.validate_only).await
+            } else {
+                Err((ErrorCode::TopicAuthorizationFailed, String::new()))
             };
             let mut result = answer(created, context.version);
+            if !context.allows(Operation::DescribeConfigs, Resource::Topic(&name)) {
+                hide_configs(&mut result);
+            }
             result.name = name;
             results.push(result);
         }
         Reply::Now(CreateTopicsResponse::default().with_topics(results))
+    }
+}
+
+/// Whether the client may create the topic: the right to create any topic is one on the cluster.
+pub(super) fn may_create(context: &RequestContext, name: &str) -> bool {
+    context.allows(Operation::Create, Resource::Cluster)
+        || context.allows(Operation::Create, Resource::Topic(name))
+}
+
+/// Leaves out what a client is not to know that may create a topic but not see its configuration.
+fn hide_configs(result: &mut CreatableTopicResult) {
+    if result.error_code == 0 && result.configs.take().is_some() {
+        result.topic_config_error_code = ErrorCode::TopicAuthorizationFailed.code();
+        result.num_partitions = -1;
+        result.replication_factor = -1;
     }
 }
 

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
-use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse, GroupId};
 
 use super::outcome::code_of;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct DeleteGroups;
@@ -21,15 +22,22 @@ impl Api for DeleteGroups {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DeleteGroupsRequest,
     ) -> Reply<DeleteGroupsResponse> {
         let names = request.groups_names.into_iter();
-        let deleting: Vec<_> = names.map(|id| (broker.groups().delete_group(&id), id)).collect();
+        let begin = |id: GroupId| {
+            let allowed = context.check(Operation::Delete, Resource::Group(&id));
+            (allowed.map(|()| broker.groups().delete_group(&id)), id)
+        };
+        let deleting: Vec<_> = names.map(begin).collect();
         Reply::Later(Box::pin(async move {
             let mut results = Vec::with_capacity(deleting.len());
             for (deleting, id) in deleting {
-                let error_code = code_of(&deleting.await);
+                let error_code = match deleting {
+                    Ok(deleting) => code_of(&deleting.await),
+                    Err(refusal) => refusal.code(),
+                };
                 results.push(DeletableGroupResult::default().with_group_id(id).with_error_code(error_code));
             }
             DeleteGroupsResponse::default().with_results(results)

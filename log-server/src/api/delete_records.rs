@@ -15,6 +15,7 @@ use crate::broker::Broker;
 use crate::error::Error;
 use crate::log::PartitionLog;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// Asks for the high watermark.
 const HIGH_WATERMARK: i64 = -1;
@@ -29,18 +30,19 @@ impl Api for DeleteRecords {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DeleteRecordsRequest,
     ) -> Reply<DeleteRecordsResponse> {
         let mut logs = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
+            let allowed = context.check(Operation::Delete, Resource::Topic(&topic.name));
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in topic.partitions {
                 let result =
                     DeleteRecordsPartitionResult::default().with_partition_index(wanted.partition_index);
                 let log = broker.topics().log(&topic.name, wanted.partition_index);
-                let moved = log.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|log| {
+                let moved = allowed.and(log.ok_or(ErrorCode::UnknownTopicOrPartition)).and_then(|log| {
                     let start = advance(&log, wanted.offset)?;
                     logs.push(log);
                     Ok(start)

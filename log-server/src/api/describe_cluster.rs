@@ -10,6 +10,7 @@ use super::metadata::CLUSTER_OPERATIONS;
 use super::{Api, Reply, RequestContext};
 use crate::broker::{Broker, NODE_ID};
 use crate::protocol::ErrorCode;
+use crate::security::Resource;
 
 /// Asks for brokers; the other kind are controllers, which are not reachable on their own.
 const BROKERS: i8 = 1;
@@ -37,14 +38,16 @@ impl Api for DescribeCluster {
                     .with_error_message(Some(StrBytes::from_static_str("This is a broker's listener."))),
             );
         }
+        let (host, port) = context.session.advertised();
         response.brokers = vec![
             DescribeClusterBroker::default()
                 .with_broker_id(NODE_ID)
-                .with_host(StrBytes::from_string(context.local.ip().to_string()))
-                .with_port(i32::from(context.local.port())),
+                .with_host(StrBytes::from_string(host))
+                .with_port(i32::from(port)),
         ];
         if request.include_cluster_authorized_operations {
-            response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+            response.cluster_authorized_operations =
+                context.access().operations(CLUSTER_OPERATIONS, Resource::Cluster);
         }
         Reply::Now(response)
     }

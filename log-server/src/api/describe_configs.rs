@@ -15,6 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::{Broker, NODE_ID};
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::topics::{ConfigSource, ConfigType, DEFINITIONS, Refusal, Topic};
 
 /// Kinds of resources, by number.
@@ -47,14 +48,28 @@ impl Api for DescribeConfigs {
             kinds: context.version >= 3,
             documentation: request.include_documentation,
         };
-        let results =
-            request.resources.into_iter().map(|resource| describe(&broker, resource, detail)).collect();
+        let results = request
+            .resources
+            .into_iter()
+            .map(|resource| describe(&broker, &context, resource, detail))
+            .collect();
         Reply::Now(DescribeConfigsResponse::default().with_results(results))
     }
 }
 
-fn describe(broker: &Broker, resource: DescribeConfigsResource, detail: Detail) -> DescribeConfigsResult {
+fn describe(
+    broker: &Broker,
+    context: &RequestContext,
+    resource: DescribeConfigsResource,
+    detail: Detail,
+) -> DescribeConfigsResult {
+    let named = match resource.resource_type {
+        TOPIC_RESOURCE => Resource::Topic(&resource.resource_name),
+        _ => Resource::Cluster,
+    };
+    let allowed = context.check(Operation::DescribeConfigs, named);
     let configs = match resource.resource_type {
+        _ if allowed.is_err() => allowed.map(|()| Vec::new()).map_err(|code| (code, String::new())),
         TOPIC_RESOURCE => match broker.topics().get(&resource.resource_name) {
             Some(topic) => Ok(topic_configs(&topic, detail)),
             None => Err((
@@ -137,10 +152,10 @@ fn broker_configs(
         ("broker.id", NODE_ID.0.to_string(), ConfigType::Int),
         ("default.replication.factor", "1".to_owned(), ConfigType::Int),
         ("log.dirs", config.data_dir.display().to_string(), ConfigType::String),
-        ("max.connections", config.max_connections.to_string(), ConfigType::Int),
+        ("max.connections", config.limits.max_connections.to_string(), ConfigType::Int),
         ("num.partitions", config.default_partitions.to_string(), ConfigType::Int),
         ("offsets.topic.replication.factor", "1".to_owned(), ConfigType::Int),
-        ("socket.request.max.bytes", config.max_request_bytes.to_string(), ConfigType::Int),
+        ("socket.request.max.bytes", config.limits.max_request_bytes.to_string(), ConfigType::Int),
         ("transaction.state.log.replication.factor", "1".to_owned(), ConfigType::Int),
     ];
     let describe_one = |(name, value, kind): (&'static str, String, ConfigType)| {

@@ -1,8 +1,8 @@
 //! DescribeGroups (key 15), versions 0 to 5: state, members and assignments of groups.
 //!
 //! A group that does not exist is answered as `Dead`, without an error. Metadata and assignments are shown in a
-//! stable group only. Version 4 brings static names. Left out: authorized operations (version 3 asks for them; the
-//! answer says that they are not known), version 6 with its error text.
+//! stable group only. Version 3 can ask for authorized operations, 4 brings static names. Left out: version 6 with its
+//! error text.
 
 use std::sync::Arc;
 
@@ -13,8 +13,12 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::member::Member;
+use crate::security::{Operation, Resource};
 
-/// What is answered where authorized operations are not known.
+/// All operations on a group, as a bit each: read, delete, describe.
+const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8;
+
+/// What is answered where authorized operations are not asked for.
 const NOT_KNOWN: i32 = i32::MIN;
 
 /// The handler.
@@ -27,17 +31,27 @@ impl Api for DescribeGroups {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeGroupsRequest,
     ) -> Reply<DescribeGroupsResponse> {
-        let groups = request.groups.into_iter().map(|id| describe(&broker, id)).collect();
+        let operations = request.include_authorized_operations;
+        let groups =
+            request.groups.into_iter().map(|id| describe(&broker, &context, id, operations)).collect();
         Reply::Now(DescribeGroupsResponse::default().with_groups(groups))
     }
 }
 
-fn describe(broker: &Broker, id: GroupId) -> DescribedGroup {
+fn describe(broker: &Broker, context: &RequestContext, id: GroupId, operations: bool) -> DescribedGroup {
     let described = broker.groups().describe(&id);
-    let answer = DescribedGroup::default().with_group_id(id).with_authorized_operations(NOT_KNOWN);
+    let allowed = context.check(Operation::Describe, Resource::Group(&id));
+    let operations = match operations && allowed.is_ok() {
+        true => context.access().operations(GROUP_OPERATIONS, Resource::Group(&id)),
+        false => NOT_KNOWN,
+    };
+    let answer = DescribedGroup::default().with_group_id(id).with_authorized_operations(operations);
+    if let Err(code) = allowed {
+        return answer.with_error_code(code.code());
+    }
     let Some(group) = described else {
         return answer.with_group_state(StrBytes::from_static_str("Dead"));
     };

@@ -13,6 +13,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct DescribeLogDirs;
@@ -24,9 +25,14 @@ impl Api for DescribeLogDirs {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeLogDirsRequest,
     ) -> Reply<DescribeLogDirsResponse> {
+        if let Err(code) = context.check(Operation::Describe, Resource::Cluster) {
+            // Before version 3 there is no place for the error: the answer is empty then.
+            let code = if context.version >= 3 { code.code() } else { 0 };
+            return Reply::Now(DescribeLogDirsResponse::default().with_error_code(code));
+        }
         let wanted: Option<HashSet<(String, i32)>> = request.topics.map(|topics| {
             let pairs = topics.iter().flat_map(|topic| {
                 topic.partitions.iter().map(|partition| (topic.topic.to_string(), *partition))

@@ -14,6 +14,7 @@ use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::log::ProducerEntry;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct DescribeProducers;
@@ -25,12 +26,17 @@ impl Api for DescribeProducers {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeProducersRequest,
     ) -> Reply<DescribeProducersResponse> {
         let topic = |topic: TopicRequest| {
-            let partitions =
-                topic.partition_indexes.iter().map(|index| describe(&broker, &topic.name, *index));
+            let allowed = context.check(Operation::Read, Resource::Topic(&topic.name));
+            let partitions = topic.partition_indexes.iter().map(|index| match allowed {
+                Ok(()) => describe(&broker, &topic.name, *index),
+                Err(code) => {
+                    PartitionResponse::default().with_partition_index(*index).with_error_code(code.code())
+                }
+            });
             let partitions = partitions.collect();
             TopicResponse::default().with_name(topic.name).with_partitions(partitions)
         };

@@ -13,6 +13,7 @@ use super::{Api, Reply, RequestContext};
 use crate::broker::{Broker, NODE_ID};
 use crate::log::PartitionLog;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The most partitions in one answer, whatever the request asks for.
 const MAX_PARTITIONS: usize = 2000;
@@ -27,13 +28,16 @@ impl Api for DescribeTopicPartitions {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeTopicPartitionsRequest,
     ) -> Reply<DescribeTopicPartitionsResponse> {
         let mut names: Vec<String> = match request.topics.is_empty() {
             true => broker.topics().all().iter().map(|topic| topic.name.to_string()).collect(),
             false => request.topics.iter().map(|topic| topic.name.to_string()).collect(),
         };
+        if request.topics.is_empty() {
+            names.retain(|name| context.allows(Operation::Describe, Resource::Topic(name)));
+        }
         names.sort_unstable();
         names.dedup();
         let (first_topic, mut first_partition) = match &request.cursor {
@@ -51,7 +55,7 @@ impl Api for DescribeTopicPartitions {
                 response.next_cursor = Some(cursor(&name, from));
                 break;
             }
-            let (described, total) = describe(&broker, &name, from, left);
+            let (described, total) = describe(&broker, &context, &name, from..from.saturating_add(left));
             let shown = described.partitions.len();
             left -= shown;
             response.topics.push(described);
@@ -72,24 +76,30 @@ fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 
-/// At most `limit` partitions of a topic, and how many it has.
+/// The partitions of a topic within `shown`, and how many it has.
 fn describe(
     broker: &Broker,
+    context: &RequestContext,
     name: &str,
-    from: usize,
-    limit: usize,
+    shown: std::ops::Range<usize>,
 ) -> (DescribeTopicPartitionsResponseTopic, usize) {
     let response = DescribeTopicPartitionsResponseTopic::default().with_name(Some(topic_name(name)));
+    if let Err(code) = context.check(Operation::Describe, Resource::Topic(name)) {
+        return (response.with_error_code(code.code()), 0);
+    }
     let Some(topic) = broker.topics().get(name) else {
         return (response.with_error_code(ErrorCode::UnknownTopicOrPartition.code()), 0);
     };
     let partitions = topic.partitions();
-    let shown = partitions.iter().skip(from).take(limit).map(|log| describe_partition(log)).collect();
+    let shown =
+        partitions.iter().skip(shown.start).take(shown.len()).map(|log| describe_partition(log)).collect();
     let response = response
         .with_topic_id(topic.id)
         .with_is_internal(topic.is_internal())
         .with_partitions(shown)
-        .with_topic_authorized_operations(TOPIC_OPERATIONS);
+        .with_topic_authorized_operations(
+            context.access().operations(TOPIC_OPERATIONS, Resource::Topic(name)),
+        );
     (response, partitions.len())
 }
 

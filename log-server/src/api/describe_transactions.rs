@@ -12,6 +12,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct DescribeTransactions;
@@ -23,22 +24,28 @@ impl Api for DescribeTransactions {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: DescribeTransactionsRequest,
     ) -> Reply<DescribeTransactionsResponse> {
-        let states = request.transactional_ids.into_iter().map(|id| describe(&broker, id)).collect();
+        let states =
+            request.transactional_ids.into_iter().map(|id| describe(&broker, &context, id)).collect();
         Reply::Now(DescribeTransactionsResponse::default().with_transaction_states(states))
     }
 }
 
-fn describe(broker: &Broker, id: TransactionalId) -> TransactionState {
+fn describe(broker: &Broker, context: &RequestContext, id: TransactionalId) -> TransactionState {
     let described = broker.transactions().describe(&id);
+    let allowed = context.check(Operation::Describe, Resource::TransactionalId(&id));
     let answer = TransactionState::default().with_transactional_id(id);
+    if let Err(code) = allowed {
+        return answer.with_error_code(code.code());
+    }
     let Some(transaction) = described else {
         return answer.with_error_code(ErrorCode::TransactionalIdNotFound.code());
     };
     let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
-    for (topic, partition) in transaction.partitions {
+    let visible = |(topic, _): &(String, i32)| context.allows(Operation::Describe, Resource::Topic(topic));
+    for (topic, partition) in transaction.partitions.into_iter().filter(visible) {
         topics.entry(topic).or_default().push(partition);
     }
     let topic = |(topic, partitions)| {

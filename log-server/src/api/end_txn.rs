@@ -13,6 +13,7 @@ use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::Broker;
 use crate::journal::ProducerIdentity;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::txn::coordinator::Request;
 use crate::txn::transaction::EpochChange;
 
@@ -34,6 +35,10 @@ impl Api for EndTxn {
         context: RequestContext,
         request: EndTxnRequest,
     ) -> Reply<EndTxnResponse> {
+        let id = Resource::TransactionalId(&request.transactional_id);
+        if let Err(code) = context.check(Operation::Write, id) {
+            return Reply::Now(EndTxnResponse::default().with_error_code(code.code()));
+        }
         let producer = ProducerIdentity { id: request.producer_id.0, epoch: request.producer_epoch };
         let epoch = match context.version {
             BUMP.. => match successor_id(&broker, producer).await {

@@ -21,7 +21,9 @@ use tokio::time::Instant;
 use super::{Api, Reply, RequestContext, RequestFault, blocking, check_leader_epoch};
 use crate::broker::Broker;
 use crate::log::{FetchedRecords, Isolation, PartitionLog};
+use crate::memory::MemoryPart;
 use crate::protocol::{AnswerFrame, ErrorCode};
+use crate::security::{Operation, Resource};
 use crate::topics::Topic;
 
 /// The longest that a request may wait, whatever it asks for.
@@ -54,7 +56,7 @@ impl Api for Fetch {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: FetchRequest,
     ) -> Reply<FetchResponse> {
         if request.session_id != 0 && request.session_epoch > 0 {
@@ -68,20 +70,20 @@ impl Api for Fetch {
         let mut wanted = Vec::new();
         let mut responses = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            responses.push(resolve(&broker, topic, responses.len(), &mut wanted));
+            responses.push(resolve(&broker, &context, topic, responses.len(), &mut wanted));
         }
         let refused = responses.iter().any(|topic| topic.partitions.iter().any(|data| data.error_code != 0));
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
-        if !refused {
-            let min_bytes = u64::try_from(request.min_bytes).unwrap_or(0);
-            wait_for_bytes(&broker, &wanted, isolation, min_bytes, wait).await;
-        }
+        let min_bytes = u64::try_from(request.min_bytes).unwrap_or(0);
+        let wait = if refused { Duration::ZERO } else { wait };
+        let readable = wait_for_bytes(&broker, &wanted, isolation, min_bytes, wait).await;
         let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_ANSWER_BYTES);
+        let (max_bytes, memory) = reserve(&broker, readable, max_bytes);
         let (wanted, results) = read_all(&broker, wanted, isolation, max_bytes).await;
         for (partition, result) in wanted.iter().zip(results) {
             fill(&mut responses[partition.topic].partitions[partition.place], result, isolation);
         }
-        Reply::Now(FetchResponse::default().with_responses(responses))
+        Reply::Holding(FetchResponse::default().with_responses(responses), memory)
     }
 
     fn encode(
@@ -96,6 +98,7 @@ impl Api for Fetch {
 /// Finds the logs of a topic's partitions; those that cannot be read are answered at once.
 fn resolve(
     broker: &Broker,
+    context: &RequestContext,
     request: &FetchTopic,
     at: usize,
     wanted: &mut Vec<Wanted>,
@@ -106,6 +109,9 @@ fn resolve(
     } else {
         broker.topics().get(&request.topic)
     };
+    let name = topic.as_ref().map_or(&**request.topic, |topic| &topic.name);
+    let is_named = topic.is_some() || !by_id;
+    let allowed = if is_named { context.check(Operation::Read, Resource::Topic(name)) } else { Ok(()) };
     let missing = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
     let mut partitions = Vec::with_capacity(request.partitions.len());
     for partition in &request.partitions {
@@ -113,7 +119,7 @@ fn resolve(
             .with_partition_index(partition.partition)
             .with_high_watermark(-1)
             .with_records(Some(bytes::Bytes::new()));
-        match find_log(topic.as_deref(), partition, missing) {
+        match allowed.and_then(|()| find_log(topic.as_deref(), partition, missing)) {
             Ok(log) => match diverging(&log, partition) {
                 Some(end) => data = data.with_diverging_epoch(end),
                 None => wanted.push(Wanted {
@@ -156,26 +162,27 @@ fn diverging(log: &PartitionLog, partition: &FetchPartition) -> Option<EpochEndO
 }
 
 /// Waits until the partitions have `min_bytes` together, one of them cannot be read, the time is up or the server
-/// stops.
+/// stops; returns how many bytes they have.
 async fn wait_for_bytes(
     broker: &Broker,
     wanted: &[Wanted],
     isolation: Isolation,
     min_bytes: u64,
     wait: Duration,
-) {
-    let enough = || {
-        let mut bytes = 0;
+) -> u64 {
+    let look = || {
+        let (mut bytes, mut failed) = (0, false);
         for partition in wanted {
             match partition.log.readable_bytes(partition.offset, isolation) {
                 Ok(readable) => bytes += readable.min(partition.max_bytes as u64),
-                Err(_) => return true,
+                Err(_) => failed = true,
             }
         }
-        bytes >= min_bytes
+        (bytes, failed || bytes >= min_bytes)
     };
-    if wait.is_zero() || enough() {
-        return;
+    let (mut readable, mut enough) = look();
+    if wait.is_zero() || enough {
+        return readable;
     }
     let deadline = Instant::now() + wait;
     let waiter = Arc::new(Notify::new());
@@ -184,14 +191,31 @@ async fn wait_for_bytes(
         for partition in wanted {
             partition.log.register_fetch(&waiter);
         }
-        if enough() {
-            return;
+        (readable, enough) = look();
+        if enough {
+            return readable;
         }
         tokio::select! {
             () = waiter.notified() => {}
-            () = tokio::time::sleep_until(deadline) => return,
-            () = broker.shutdown_token().cancelled() => return,
+            () = tokio::time::sleep_until(deadline) => return readable,
+            () = broker.shutdown_token().cancelled() => return readable,
         }
+    }
+}
+
+/// What an answer may have without taking from the memory that all connections share.
+const FREE_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Takes memory for the answer: for all that is asked for and there is; when too little is left, the answer is a small
+/// one, so that readers who do not take their answers cannot stop the others.
+fn reserve(broker: &Broker, readable: u64, max_bytes: usize) -> (usize, Option<MemoryPart>) {
+    let expected = usize::try_from(readable).unwrap_or(usize::MAX).min(max_bytes);
+    if expected <= FREE_ANSWER_BYTES {
+        return (max_bytes, None);
+    }
+    match broker.response_memory().try_take(expected) {
+        Some(memory) => (expected, Some(memory)),
+        None => (max_bytes.min(FREE_ANSWER_BYTES), None),
     }
 }
 

@@ -13,7 +13,10 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::{Broker, NODE_ID};
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
+/// The key type of groups.
+const GROUP: i8 = 0;
 /// Key types that have a coordinator here: groups and transactional ids.
 const KEY_TYPES: std::ops::RangeInclusive<i8> = 0..=1;
 
@@ -33,13 +36,13 @@ impl Api for FindCoordinator {
         context: RequestContext,
         request: FindCoordinatorRequest,
     ) -> Reply<FindCoordinatorResponse> {
-        let is_known = KEY_TYPES.contains(&request.key_type);
         let response = FindCoordinatorResponse::default();
         if context.version >= BATCHED {
-            let found = request.coordinator_keys.into_iter().map(|key| coordinator(&context, key, is_known));
+            let found =
+                request.coordinator_keys.into_iter().map(|key| coordinator(&context, key, request.key_type));
             return Reply::Now(response.with_coordinators(found.collect()));
         }
-        let found = coordinator(&context, request.key, is_known);
+        let found = coordinator(&context, request.key, request.key_type);
         Reply::Now(
             response
                 .with_error_code(found.error_code)
@@ -51,9 +54,14 @@ impl Api for FindCoordinator {
     }
 }
 
-fn coordinator(context: &RequestContext, key: StrBytes, is_known: bool) -> Coordinator {
+fn coordinator(context: &RequestContext, key: StrBytes, key_type: i8) -> Coordinator {
+    let resource = if key_type == GROUP { Resource::Group(&key) } else { Resource::TransactionalId(&key) };
+    let allowed = context.check(Operation::Describe, resource);
     let found = Coordinator::default().with_key(key);
-    if !is_known {
+    if let Err(code) = allowed {
+        return found.with_node_id((-1).into()).with_port(-1).with_error_code(code.code());
+    }
+    if !KEY_TYPES.contains(&key_type) {
         let message = "only groups and transactional ids have a coordinator on this server";
         return found
             .with_node_id((-1).into())
@@ -61,8 +69,6 @@ fn coordinator(context: &RequestContext, key: StrBytes, is_known: bool) -> Coord
             .with_error_code(ErrorCode::InvalidRequest.code())
             .with_error_message(Some(StrBytes::from_static_str(message)));
     }
-    found
-        .with_node_id(NODE_ID)
-        .with_host(StrBytes::from_string(context.local.ip().to_string()))
-        .with_port(i32::from(context.local.port()))
+    let (host, port) = context.session.advertised();
+    found.with_node_id(NODE_ID).with_host(StrBytes::from_string(host)).with_port(i32::from(port))
 }

@@ -10,6 +10,7 @@ use super::outcome::code_of;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::classic;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct Heartbeat;
@@ -21,7 +22,7 @@ impl Api for Heartbeat {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: HeartbeatRequest,
     ) -> Reply<HeartbeatResponse> {
         let heartbeat = classic::HeartbeatRequest {
@@ -29,7 +30,9 @@ impl Api for Heartbeat {
             member_id: request.member_id.to_string(),
             instance_id: request.group_instance_id.map(|id| id.to_string()),
         };
-        let outcome = broker.groups().heartbeat(&request.group_id, &heartbeat);
+        let outcome = context
+            .check(Operation::Read, Resource::Group(&request.group_id))
+            .and_then(|()| broker.groups().heartbeat(&request.group_id, &heartbeat));
         Reply::Now(HeartbeatResponse::default().with_error_code(code_of(&outcome)))
     }
 }

@@ -30,7 +30,7 @@ impl Api for IncrementalAlterConfigs {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: IncrementalAlterConfigsRequest,
     ) -> Reply<IncrementalAlterConfigsResponse> {
         let mut responses = Vec::with_capacity(request.resources.len());
@@ -38,7 +38,7 @@ impl Api for IncrementalAlterConfigs {
             let mut response = AlterConfigsResourceResponse::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            if let Err((code, reason)) = alter(&broker, resource, request.validate_only).await {
+            if let Err((code, reason)) = alter(&broker, &context, resource, request.validate_only).await {
                 response.error_code = code.code();
                 response.error_message = Some(StrBytes::from_string(reason));
             }
@@ -50,12 +50,17 @@ impl Api for IncrementalAlterConfigs {
 
 async fn alter(
     broker: &Arc<Broker>,
+    context: &RequestContext,
     resource: AlterConfigsResource,
     validate_only: bool,
 ) -> Result<(), Refusal> {
-    configure(broker, resource.resource_type, &resource.resource_name, validate_only, move |overrides| {
-        resource.configs.iter().try_for_each(|config| apply(overrides, config))
-    })
+    configure(
+        broker,
+        context,
+        (resource.resource_type, &resource.resource_name),
+        validate_only,
+        move |overrides| resource.configs.iter().try_for_each(|config| apply(overrides, config)),
+    )
     .await
 }
 

@@ -15,6 +15,7 @@ use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::Broker;
 use crate::journal::ProducerIdentity;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource, ResourceType};
 use crate::txn::coordinator::Request;
 
 /// From this version on clients know the error PRODUCER_FENCED.
@@ -33,6 +34,14 @@ impl Api for InitProducerId {
         context: RequestContext,
         request: InitProducerIdRequest,
     ) -> Reply<InitProducerIdResponse> {
+        let allowed = match &request.transactional_id {
+            Some(id) => context.check(Operation::Write, Resource::TransactionalId(id)),
+            None if context.access().allows_some(Operation::Write, ResourceType::Topic) => Ok(()),
+            None => context.check(Operation::IdempotentWrite, Resource::Cluster),
+        };
+        if let Err(code) = allowed {
+            return Reply::Now(answer(Err(code)));
+        }
         let ids = Arc::clone(&broker);
         let fresh_id = match blocking(move || ids.producer_ids().next()).await {
             Ok(Ok(id)) => id,

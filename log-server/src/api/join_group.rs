@@ -19,6 +19,7 @@ use crate::broker::Broker;
 use crate::group::classic::JoinRequest;
 use crate::group::effects::{JoinReply, JoinedMember};
 use crate::group::member::Protocol;
+use crate::security::{Operation, Resource};
 
 /// From this version on a rebalance time-out is sent.
 const REBALANCE_TIMEOUT: i16 = 1;
@@ -43,6 +44,12 @@ impl Api for JoinGroup {
         request: JoinGroupRequest,
     ) -> Reply<JoinGroupResponse> {
         let group_id = request.group_id.to_string();
+        if let Err(code) = context.check(Operation::Read, Resource::Group(&group_id)) {
+            let refused = JoinGroupResponse::default().with_error_code(code.code()).with_generation_id(-1);
+            let protocol = (context.version < NULLABLE_PROTOCOL).then(StrBytes::new);
+            let member_id = request.member_id;
+            return Reply::Now(refused.with_protocol_name(protocol).with_member_id(member_id));
+        }
         if let Some(reason) = &request.reason {
             tracing::info!(group = group_id, member = %request.member_id, %reason, "member joins");
         }
@@ -67,7 +74,7 @@ fn joining(context: &RequestContext, request: JoinGroupRequest) -> JoinRequest {
         member_id: request.member_id.to_string(),
         instance_id: request.group_instance_id.map(|id| id.to_string()),
         client_id: context.client_id.to_string(),
-        client_host: format!("/{}", context.peer.ip()),
+        client_host: format!("/{}", context.session.peer.ip()),
         session_timeout,
         rebalance_timeout,
         protocol_type: request.protocol_type.to_string(),

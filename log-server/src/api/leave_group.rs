@@ -14,6 +14,7 @@ use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::classic::LeavingMember;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// From this version on many members leave at once.
 const BATCHED: i16 = 3;
@@ -31,6 +32,9 @@ impl Api for LeaveGroup {
         context: RequestContext,
         request: LeaveGroupRequest,
     ) -> Reply<LeaveGroupResponse> {
+        if let Err(code) = context.check(Operation::Read, Resource::Group(&request.group_id)) {
+            return Reply::Now(LeaveGroupResponse::default().with_error_code(code.code()));
+        }
         let is_batched = context.version >= BATCHED;
         let members = match is_batched {
             true => request.members,

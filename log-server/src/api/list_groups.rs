@@ -11,6 +11,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
+use crate::security::{Operation, Resource};
 
 /// The type of all groups here.
 const GROUP_TYPE: &str = "classic";
@@ -25,11 +26,16 @@ impl Api for ListGroups {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: ListGroupsRequest,
     ) -> Reply<ListGroupsResponse> {
+        // Who may look at the cluster sees all groups, others those that they may look at.
+        let sees_all = context.allows(Operation::Describe, Resource::Cluster);
         let mut groups = Vec::new();
         for group in broker.groups().list() {
+            if !(sees_all || context.allows(Operation::Describe, Resource::Group(&group.id))) {
+                continue;
+            }
             let state = group.state.to_string();
             if !(passes(&request.states_filter, &state) && passes(&request.types_filter, GROUP_TYPE)) {
                 continue;

@@ -16,6 +16,7 @@ use super::{Api, Reply, RequestContext, blocking, check_leader_epoch};
 use crate::broker::Broker;
 use crate::log::{Isolation, PartitionLog, TimestampQuery};
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -45,7 +46,13 @@ impl Api for ListOffsets {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
+            let allowed = context.check(Operation::Describe, Resource::Topic(&topic.name));
             for partition in topic.partitions {
+                if let Err(code) = allowed {
+                    let refused = ListOffsetsPartitionResponse::default().with_error_code(code.code());
+                    partitions.push(refused.with_partition_index(partition.partition_index));
+                    continue;
+                }
                 let log = broker.topics().log(&topic.name, partition.partition_index);
                 partitions.push(answer(log, &partition, isolation, context.version).await);
             }

@@ -12,6 +12,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::log::now_ms;
+use crate::security::{Operation, Resource};
 use crate::txn::transaction::{self, Transaction};
 
 /// The handler.
@@ -24,7 +25,7 @@ impl Api for ListTransactions {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: ListTransactionsRequest,
     ) -> Reply<ListTransactionsResponse> {
         let unknown = request.state_filters.iter().filter(|name| {
@@ -32,7 +33,9 @@ impl Api for ListTransactions {
         });
         let unknown = unknown.cloned().collect();
         let now = now_ms();
-        let listed = broker.transactions().list().into_iter();
+        let visible =
+            |(id, _): &(String, _)| context.allows(Operation::Describe, Resource::TransactionalId(id));
+        let listed = broker.transactions().list().into_iter().filter(visible);
         let states = listed.filter(|(_, transaction)| passes(&request, transaction, now)).map(listing);
         Reply::Now(
             ListTransactionsResponse::default()

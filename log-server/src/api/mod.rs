@@ -3,15 +3,21 @@
 //! To add an API: write `api/<name>.rs` with a unit struct that implements [`Api`], and name it in
 //! [`ApiTable::new`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
+mod alter_user_scram_credentials;
 mod api_versions;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -19,6 +25,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -37,12 +44,13 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod outcome;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 mod txn_offset_commit;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -52,7 +60,12 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 
 use crate::broker::Broker;
 use crate::log::PartitionLog;
+use crate::memory::MemoryPart;
 use crate::protocol::{AnswerFrame, ErrorCode, RequestHeader, Shape};
+use crate::security::{Access, Operation, Principal, Resource};
+use crate::session::Session;
+
+pub(crate) use sasl_authenticate::bare_token;
 
 /// A future that can be stored and sent.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -95,16 +108,38 @@ pub(crate) struct RequestContext {
     pub(crate) version: i16,
     /// What the client calls itself; empty if it does not.
     pub(crate) client_id: StrBytes,
-    /// The client's end of the connection.
-    pub(crate) peer: SocketAddr,
-    /// The server's end of the connection: the address by which this client reaches the server.
-    pub(crate) local: SocketAddr,
+    /// The connection that the request came by.
+    pub(crate) session: Arc<Session>,
+    /// What the client may do.
+    access: Access,
+}
+
+impl RequestContext {
+    /// Whether the client may do that.
+    pub(crate) fn allows(&self, operation: Operation, resource: Resource<'_>) -> bool {
+        self.access.allows(operation, resource)
+    }
+
+    /// Whether the client may do that.
+    ///
+    /// # Errors
+    /// The error code for the client if not.
+    pub(crate) fn check(&self, operation: Operation, resource: Resource<'_>) -> Result<(), ErrorCode> {
+        self.access.check(operation, resource)
+    }
+
+    /// What the client may do.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
 }
 
 /// A handler's answer.
 pub(crate) enum Reply<R> {
     /// Here it is.
     Now(R),
+    /// Here it is, with the memory to be held until it is sent.
+    Holding(R, Option<MemoryPart>),
     /// It comes when the future ends; the connection goes on with its next request meanwhile.
     Later(BoxFuture<R>),
     /// The client expects none (a produce request with `acks=0`).
@@ -128,6 +163,12 @@ pub(crate) enum RequestFault {
     Unsupported { key: i16, version: i16 },
     #[error("request of api key {key} version {version} is malformed: {reason}")]
     Malformed { key: i16, version: i16, reason: String },
+    #[error(
+        "api key {key} version {version} is asked for before the client has logged in, or after its login expired"
+    )]
+    Unauthenticated { key: i16, version: i16 },
+    #[error("login failed")]
+    LoginFailed,
     #[error("answer of api key {key} version {version} cannot be encoded: {reason}")]
     Unanswerable { key: i16, version: i16, reason: String },
 }
@@ -191,6 +232,14 @@ impl ApiTable {
             ApiEntry::of::<describe_producers::DescribeProducers>(),
             ApiEntry::of::<describe_transactions::DescribeTransactions>(),
             ApiEntry::of::<list_transactions::ListTransactions>(),
+            ApiEntry::of::<sasl_handshake::SaslHandshake>(),
+            ApiEntry::of::<sasl_authenticate::SaslAuthenticate>(),
+            ApiEntry::of::<describe_acls::DescribeAcls>(),
+            ApiEntry::of::<create_acls::CreateAcls>(),
+            ApiEntry::of::<delete_acls::DeleteAcls>(),
+            ApiEntry::of::<describe_client_quotas::DescribeClientQuotas>(),
+            ApiEntry::of::<describe_user_scram_credentials::DescribeUserScramCredentials>(),
+            ApiEntry::of::<alter_user_scram_credentials::AlterUserScramCredentials>(),
         ];
         ApiTable { entries: entries.into_iter().map(|entry| (entry.key, entry)).collect() }
     }
@@ -209,7 +258,7 @@ impl ApiTable {
     pub(crate) async fn serve(
         &self,
         broker: &Arc<Broker>,
-        (peer, local): (SocketAddr, SocketAddr),
+        session: &Arc<Session>,
         mut frame: Bytes,
     ) -> Result<Answer, RequestFault> {
         let mut header = RequestHeader::decode(&mut frame).map_err(|error| RequestFault::Malformed {
@@ -225,6 +274,11 @@ impl ApiTable {
             }
             return Err(RequestFault::Unsupported { key, version });
         }
+        let access = match session.access(|| broker.uptime()) {
+            Some(access) => access.clone(),
+            None if LOGIN_APIS.contains(&key) => Access::unlimited(Principal::anonymous()),
+            None => return Err(RequestFault::Unauthenticated { key, version }),
+        };
         let malformed = |reason: String| RequestFault::Malformed { key, version, reason };
         let flexible = version >= entry.flexible_from;
         if flexible {
@@ -232,11 +286,13 @@ impl ApiTable {
         }
         entry.shape.check(&frame, version, flexible).map_err(|error| malformed(error.to_string()))?;
         let client_id = header.client_id.take().unwrap_or_default();
-        let context = RequestContext { version, client_id, peer, local };
-        broker.metrics().count_request(key);
+        let context = RequestContext { version, client_id, session: Arc::clone(session), access };
         (entry.serve)(Arc::clone(broker), context, header, frame).await
     }
 }
+
+/// What is served before a client has logged in. None of these asks what the client may do.
+const LOGIN_APIS: [i16; 3] = [api_versions::KEY, sasl_handshake::KEY, sasl_authenticate::KEY];
 
 impl ApiEntry {
     fn of<A: Api>() -> Self {
@@ -277,6 +333,9 @@ async fn serve<A: Api>(
     tracing::trace!(parent: &span, "serve");
     Ok(match A::handle(broker, context, request).await {
         Reply::Now(response) => Answer::Ready(A::encode(version, correlation_id, &response)?),
+        Reply::Holding(response, memory) => {
+            Answer::Ready(A::encode(version, correlation_id, &response)?.holding(memory))
+        }
         Reply::Later(response) => {
             Answer::Pending(Box::pin(async move { A::encode(version, correlation_id, &response.await) }))
         }

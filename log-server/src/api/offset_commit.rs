@@ -23,6 +23,7 @@ use crate::group::coordinator::CommitRequest;
 use crate::group::offsets::{CommittedOffset, PartitionOffset};
 use crate::log::now_ms;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct OffsetCommit;
@@ -34,14 +35,22 @@ impl Api for OffsetCommit {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: OffsetCommitRequest,
     ) -> Reply<OffsetCommitResponse> {
+        let allowed = context.check(Operation::Read, Resource::Group(&request.group_id));
         let commit_ms = now_ms();
         let mut offsets = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            topics.push(accept(&broker, topic, commit_ms, &mut offsets));
+            topics.push(accept(&broker, &context, topic, commit_ms, &mut offsets));
+        }
+        if let Err(code) = allowed {
+            topics
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+                .for_each(|p| p.error_code = code.code());
+            return Reply::Now(OffsetCommitResponse::default().with_topics(topics));
         }
         let committer = Committer {
             generation: request.generation_id_or_member_epoch,
@@ -62,13 +71,15 @@ impl Api for OffsetCommit {
 /// Adds a topic's offsets to `offsets` and returns its answer, in which only refused partitions are decided.
 fn accept(
     broker: &Broker,
+    context: &RequestContext,
     topic: &OffsetCommitRequestTopic,
     commit_ms: i64,
     offsets: &mut Vec<PartitionOffset>,
 ) -> OffsetCommitResponseTopic {
+    let forbidden = context.check(Operation::Read, Resource::Topic(&topic.name)).err();
     let answer = |partition: &OffsetCommitRequestPartition| {
         let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-        let refusal = refusal(broker, &topic.name, partition.partition_index, metadata);
+        let refusal = forbidden.or_else(|| refusal(broker, &topic.name, partition.partition_index, metadata));
         if refusal.is_none() {
             offsets.push(PartitionOffset {
                 topic: topic.name.to_string(),

@@ -15,6 +15,7 @@ use super::outcome::{code_if, code_of};
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct OffsetDelete;
@@ -26,15 +27,22 @@ impl Api for OffsetDelete {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: OffsetDeleteRequest,
     ) -> Reply<OffsetDeleteResponse> {
+        if let Err(code) = context.check(Operation::Delete, Resource::Group(&request.group_id)) {
+            return Reply::Now(OffsetDeleteResponse::default().with_error_code(code.code()));
+        }
+        let forbidden = |topic: &str| context.check(Operation::Read, Resource::Topic(topic)).err();
         let partitions = |topic: &OffsetDeleteRequestTopic| {
             let name = topic.name.to_string();
             topic.partitions.iter().map(move |p| (name.clone(), p.partition_index)).collect::<Vec<_>>()
         };
         let named: Vec<(String, i32)> = request.topics.iter().flat_map(partitions).collect();
-        let (refusals, deleting) = match broker.groups().delete_offsets(&request.group_id, named) {
+        let refusals: Vec<Option<ErrorCode>> = named.iter().map(|(topic, _)| forbidden(topic)).collect();
+        let allowed = named.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
+        let allowed = allowed.map(|(place, _)| place).collect();
+        let (judged, deleting) = match broker.groups().delete_offsets(&request.group_id, allowed) {
             Ok(begun) => begun,
             Err(error) => {
                 return Reply::Now(OffsetDeleteResponse::default().with_error_code(error.code()));
@@ -42,6 +50,9 @@ impl Api for OffsetDelete {
         };
         Reply::Later(Box::pin(async move {
             let outcome = deleting.await;
+            let mut judged = judged.into_iter();
+            let refusals: Vec<_> =
+                refusals.into_iter().map(|refusal| refusal.or_else(|| judged.next().flatten())).collect();
             let answers = answers(request.topics, &refusals);
             OffsetDeleteResponse::default().with_error_code(code_of(&outcome)).with_topics(answers)
         }))

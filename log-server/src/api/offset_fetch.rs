@@ -17,6 +17,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::coordinator::FetchedOffset;
+use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// From this version on many groups are asked for at once.
 const BATCHED: i16 = 8;
@@ -38,7 +40,8 @@ impl Api for OffsetFetch {
     ) -> Reply<OffsetFetchResponse> {
         let require_stable = request.require_stable;
         if context.version >= BATCHED {
-            let groups = request.groups.into_iter().map(|group| fetch(&broker, group, require_stable));
+            let groups =
+                request.groups.into_iter().map(|group| fetch(&broker, &context, group, require_stable));
             return Reply::Now(OffsetFetchResponse::default().with_groups(groups.collect()));
         }
         // The former versions ask for one group in fields of their own.
@@ -52,13 +55,23 @@ impl Api for OffsetFetch {
         });
         let topics = if context.version < ALL_TOPICS { topics.or(Some(Vec::new())) } else { topics };
         let group = OffsetFetchRequestGroup::default().with_group_id(request.group_id).with_topics(topics);
-        let fetched = fetch(&broker, group, require_stable);
+        let fetched = fetch(&broker, &context, group, require_stable);
         let topics = fetched.topics.into_iter().map(unbatched).collect();
-        Reply::Now(OffsetFetchResponse::default().with_topics(topics))
+        let error_code = fetched.error_code;
+        Reply::Now(OffsetFetchResponse::default().with_error_code(error_code).with_topics(topics))
     }
 }
 
-fn fetch(broker: &Broker, group: OffsetFetchRequestGroup, require_stable: bool) -> OffsetFetchResponseGroup {
+fn fetch(
+    broker: &Broker,
+    context: &RequestContext,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    if let Err(code) = context.check(Operation::Describe, Resource::Group(&group.group_id)) {
+        return refused(group, code);
+    }
+    let names_topics = group.topics.is_some();
     let asked_for = group.topics.map(|topics| {
         let partitions = |topic: &OffsetFetchRequestTopics| {
             let name = topic.name.to_string();
@@ -67,7 +80,13 @@ fn fetch(broker: &Broker, group: OffsetFetchRequestGroup, require_stable: bool) 
         topics.iter().flat_map(partitions).collect()
     });
     let mut topics: Vec<OffsetFetchResponseTopics> = Vec::new();
-    for fetched in broker.groups().fetch_offsets(&group.group_id, asked_for, require_stable) {
+    for mut fetched in broker.groups().fetch_offsets(&group.group_id, asked_for, require_stable) {
+        if let Err(code) = context.check(Operation::Describe, Resource::Topic(&fetched.topic)) {
+            if !names_topics {
+                continue;
+            }
+            fetched.committed = Err(code);
+        }
         if topics.last().is_none_or(|topic| *topic.name != *fetched.topic) {
             let name = StrBytes::from_string(fetched.topic.clone());
             topics.push(OffsetFetchResponseTopics::default().with_name(name.into()));
@@ -77,6 +96,23 @@ fn fetch(broker: &Broker, group: OffsetFetchRequestGroup, require_stable: bool) 
         }
     }
     OffsetFetchResponseGroup::default().with_group_id(group.group_id).with_topics(topics)
+}
+
+/// The answer of a group that the client may not look at. Versions without a place for a group's error have it with
+/// each partition.
+fn refused(group: OffsetFetchRequestGroup, code: ErrorCode) -> OffsetFetchResponseGroup {
+    let topic = |topic: OffsetFetchRequestTopics| {
+        let place = |partition: &i32| {
+            let (topic, committed) = (topic.name.to_string(), Err(code));
+            self::partition(FetchedOffset { topic, partition: *partition, committed })
+        };
+        let partitions = topic.partition_indexes.iter().map(place).collect();
+        OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(partitions)
+    };
+    OffsetFetchResponseGroup::default()
+        .with_group_id(group.group_id)
+        .with_error_code(code.code())
+        .with_topics(group.topics.unwrap_or_default().into_iter().map(topic).collect())
 }
 
 fn partition(fetched: FetchedOffset) -> OffsetFetchResponsePartitions {

@@ -15,6 +15,7 @@ use super::{Api, Reply, RequestContext, check_leader_epoch};
 use crate::broker::Broker;
 use crate::log::PartitionLog;
 use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct OffsetForLeaderEpoch;
@@ -26,15 +27,21 @@ impl Api for OffsetForLeaderEpoch {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: OffsetForLeaderEpochRequest,
     ) -> Reply<OffsetForLeaderEpochResponse> {
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
+            let allowed = context.check(Operation::Describe, Resource::Topic(&topic.topic));
             let partitions = topic
                 .partitions
                 .iter()
-                .map(|partition| answer(broker.topics().log(&topic.topic, partition.partition), partition))
+                .map(|partition| match allowed {
+                    Ok(()) => answer(broker.topics().log(&topic.topic, partition.partition), partition),
+                    Err(code) => EpochEndOffset::default()
+                        .with_partition(partition.partition)
+                        .with_error_code(code.code()),
+                })
                 .collect();
             topics.push(
                 OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions),

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::produce_request::PartitionProduceData;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -24,6 +24,7 @@ use crate::journal::ProducerIdentity;
 use crate::log::{Appended, PartitionLog, now_ms};
 use crate::protocol::ErrorCode;
 use crate::records::{BatchError, BatchHeader, Compression, Records};
+use crate::security::{Operation, Resource};
 use crate::topics::{Refusal, Topic, TopicConfig};
 use crate::txn::coordinator::Request;
 use crate::txn::driver::Admission;
@@ -52,14 +53,22 @@ impl Api for Produce {
         let mut topics = Vec::with_capacity(request.topic_data.len());
         let acks_valid = matches!(request.acks, -1..=1);
         if version >= JOINS_TRANSACTION {
-            join_transaction(&broker, &request).await;
+            join_transaction(&broker, &context, &request).await;
         }
+        let for_transaction = match &request.transactional_id {
+            Some(id) => context.check(Operation::Write, Resource::TransactionalId(id)),
+            None => Ok(()),
+        };
         for data in request.topic_data {
             let topic = broker.topics().get(&data.name);
+            let allowed =
+                for_transaction.and_then(|()| context.check(Operation::Write, Resource::Topic(&data.name)));
             let mut partitions = Vec::with_capacity(data.partition_data.len());
             for partition in data.partition_data {
                 let index = partition.index;
-                let appended = if acks_valid {
+                let appended = if let Err(code) = allowed {
+                    Err((code, String::new()))
+                } else if acks_valid {
                     append(&broker, topic.as_deref(), partition, version)
                 } else {
                     Err((ErrorCode::InvalidRequiredAcks, String::new()))
@@ -96,10 +105,14 @@ impl Api for Produce {
 
 /// Has the partitions of transactional batches take part in their producer's transaction, as far as they do not yet.
 /// What is refused here is refused again, with the reason, when the batch is to be written.
-async fn join_transaction(broker: &Broker, request: &ProduceRequest) {
+async fn join_transaction(broker: &Broker, context: &RequestContext, request: &ProduceRequest) {
     let Some(transactional_id) = &request.transactional_id else { return };
+    if !context.allows(Operation::Write, Resource::TransactionalId(transactional_id)) {
+        return;
+    }
     let (mut joining, mut partitions) = (None, Vec::new());
-    for data in &request.topic_data {
+    let may_write = |data: &&TopicProduceData| context.allows(Operation::Write, Resource::Topic(&data.name));
+    for data in request.topic_data.iter().filter(may_write) {
         for partition in &data.partition_data {
             let header = BatchHeader::parse(partition.records.as_deref().unwrap_or_default());
             let Some(header) = header.ok().filter(BatchHeader::is_transactional) else { continue };

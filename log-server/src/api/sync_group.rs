@@ -13,6 +13,7 @@ use super::outcome::code_if;
 use super::{Api, Reply, RequestContext};
 use crate::broker::Broker;
 use crate::group::classic::SyncRequest;
+use crate::security::{Operation, Resource};
 
 /// The handler.
 pub(crate) struct SyncGroup;
@@ -24,9 +25,12 @@ impl Api for SyncGroup {
 
     async fn handle(
         broker: Arc<Broker>,
-        _context: RequestContext,
+        context: RequestContext,
         request: SyncGroupRequest,
     ) -> Reply<SyncGroupResponse> {
+        if let Err(code) = context.check(Operation::Read, Resource::Group(&request.group_id)) {
+            return Reply::Now(SyncGroupResponse::default().with_error_code(code.code()));
+        }
         // Copies, because the assignments outlive the frame that these are slices of.
         let assignments = request
             .assignments

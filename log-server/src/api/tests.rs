@@ -2,24 +2,31 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, 
 
 use super::*;
 use crate::config::{FsyncPolicy, LogServerConfig};
+use crate::listener::SecurityProtocol;
 use crate::protocol::request_frame;
 
 mod administration;
+mod authorization;
 mod every_version;
 mod hostile_frames;
-
-const ENDS: (SocketAddr, SocketAddr) = (
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1),
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2),
-);
+mod login;
 
 /// A broker on a directory of its own that does not wait for the disk.
 pub(super) fn test_broker() -> Arc<Broker> {
     Broker::open(LogServerConfig::temporary().unwrap().fsync(FsyncPolicy::Never)).unwrap()
 }
 
+/// What a client is answered that may do everything.
 async fn answer(broker: &Arc<Broker>, frame: Bytes) -> Result<Bytes, RequestFault> {
-    match broker.apis().serve(broker, ENDS, frame).await? {
+    answer_on(broker, &Session::of_test(SecurityProtocol::Plaintext), frame).await
+}
+
+async fn answer_on(
+    broker: &Arc<Broker>,
+    session: &Arc<Session>,
+    frame: Bytes,
+) -> Result<Bytes, RequestFault> {
+    match broker.apis().serve(broker, session, frame).await? {
         Answer::Ready(frame) => Ok(frame.to_bytes()),
         Answer::Pending(answer) => answer.await.map(|frame| frame.to_bytes()),
         Answer::None => Ok(Bytes::new()),

@@ -24,7 +24,7 @@ use crate::group::offsets::{CommittedOffset, PartitionOffset};
 use crate::group::open::OFFSETS_TOPIC;
 use crate::journal::ProducerIdentity;
 use crate::log::now_ms;
-use crate::protocol::ErrorCode;
+use crate::security::{Operation, Resource};
 use crate::txn::coordinator::Request;
 
 /// From this version on the group is added to the transaction by the commit.
@@ -43,11 +43,21 @@ impl Api for TxnOffsetCommit {
         context: RequestContext,
         request: TxnOffsetCommitRequest,
     ) -> Reply<TxnOffsetCommitResponse> {
+        let allowed = context
+            .check(Operation::Write, Resource::TransactionalId(&request.transactional_id))
+            .and_then(|()| context.check(Operation::Read, Resource::Group(&request.group_id)));
         let commit_ms = now_ms();
         let mut offsets = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
-            topics.push(accept(&broker, topic, commit_ms, &mut offsets));
+            topics.push(accept(&broker, &context, topic, commit_ms, &mut offsets));
+        }
+        if let Err(code) = allowed {
+            topics
+                .iter_mut()
+                .flat_map(|topic| &mut topic.partitions)
+                .for_each(|p| p.error_code = code.code());
+            return Reply::Now(TxnOffsetCommitResponse::default().with_topics(topics));
         }
         let producer = ProducerIdentity { id: request.producer_id.0, epoch: request.producer_epoch };
         let partition = broker.groups().partition_of(&request.group_id);
@@ -80,13 +90,15 @@ impl Api for TxnOffsetCommit {
 /// Adds a topic's offsets to `offsets` and returns its answer, in which only refused partitions are decided.
 fn accept(
     broker: &Broker,
+    context: &RequestContext,
     topic: &TxnOffsetCommitRequestTopic,
     commit_ms: i64,
     offsets: &mut Vec<PartitionOffset>,
 ) -> TxnOffsetCommitResponseTopic {
+    let forbidden = context.check(Operation::Read, Resource::Topic(&topic.name)).err();
     let answer = |partition: &TxnOffsetCommitRequestPartition| {
         let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-        let refusal: Option<ErrorCode> = refusal(broker, &topic.name, partition.partition_index, metadata);
+        let refusal = forbidden.or_else(|| refusal(broker, &topic.name, partition.partition_index, metadata));
         if refusal.is_none() {
             offsets.push(PartitionOffset {
                 topic: topic.name.to_string(),

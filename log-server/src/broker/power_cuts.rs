@@ -212,8 +212,8 @@ impl Life {
         let frame = request_frame(request, version, 7);
         let broker = Arc::clone(&self.broker);
         let mut serving = pin!(async move {
-            let ends = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
-            match broker.apis().serve(&broker, ends, frame).await? {
+            let session = crate::session::Session::of_test(crate::SecurityProtocol::Plaintext);
+            match broker.apis().serve(&broker, &session, frame).await? {
                 Answer::Ready(frame) => Ok(frame),
                 Answer::Pending(answer) => answer.await,
                 Answer::None => Ok(Default::default()),

@@ -36,7 +36,14 @@ pub(crate) struct GroupConfig {
 impl GroupConfig {
     /// The settings of a server.
     pub(crate) fn of(server: &LogServerConfig) -> Self {
-        Self { initial_rebalance_delay: server.group_initial_rebalance_delay, ..Self::default() }
+        let (min_session_timeout, max_session_timeout) = server.group_session_timeouts;
+        Self {
+            initial_rebalance_delay: server.group_initial_rebalance_delay,
+            min_session_timeout,
+            max_session_timeout,
+            offsets_retention: server.offsets_retention,
+            ..Self::default()
+        }
     }
 }
 
@@ -44,15 +51,15 @@ impl Default for GroupConfig {
     fn default() -> Self {
         Self {
             initial_rebalance_delay: crate::config::GROUP_INITIAL_REBALANCE_DELAY,
-            min_session_timeout: Duration::from_millis(500),
-            max_session_timeout: Duration::from_secs(30 * 60),
+            min_session_timeout: crate::config::GROUP_MIN_SESSION_TIMEOUT,
+            max_session_timeout: crate::config::GROUP_MAX_SESSION_TIMEOUT,
             new_member_join_timeout: Duration::from_secs(5 * 60),
             max_group_size: 10_000,
             max_groups: 100_000,
             max_member_metadata_bytes: 1024 * 1024,
             max_assignment_bytes: 1024 * 1024,
             max_offset_metadata_bytes: 4096,
-            offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            offsets_retention: crate::config::OFFSETS_RETENTION,
             expiry_interval: Duration::from_secs(10 * 60),
         }
     }

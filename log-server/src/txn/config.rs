@@ -22,10 +22,17 @@ pub(crate) struct TxnConfig {
     pub(crate) max_waiting: usize,
 }
 
+impl TxnConfig {
+    /// The settings of a server.
+    pub(crate) fn of(server: &crate::config::LogServerConfig) -> Self {
+        Self { max_timeout: server.transaction_max_timeout, ..Self::default() }
+    }
+}
+
 impl Default for TxnConfig {
     fn default() -> Self {
         Self {
-            max_timeout: Duration::from_secs(15 * 60),
+            max_timeout: crate::config::TRANSACTION_MAX_TIMEOUT,
             id_retention: Duration::from_secs(7 * 24 * 60 * 60),
             expiry_interval: Duration::from_secs(60 * 60),
             marker_retry: Duration::from_secs(1),

@@ -73,12 +73,13 @@ impl TxnDriver {
     pub(crate) fn open(
         topics: &Arc<TopicRegistry>,
         groups: &Arc<GroupDriver>,
+        config: TxnConfig,
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let clock = Arc::clone(topics.clock());
         let log = InternalLog::open(topics, TRANSACTION_TOPIC, TRANSACTION_PARTITIONS)?;
         let now = clock.now();
-        let mut coordinator = TxnCoordinator::new(TxnConfig::default(), now);
+        let mut coordinator = TxnCoordinator::new(config, now);
         log.replay(topics, |replayed| match replayed {
             Replayed::Record { key, value, .. } => coordinator.restore_record(key, value),
             // There are no transactions over this topic itself.

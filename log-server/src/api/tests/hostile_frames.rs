@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
-use super::{ENDS, test_broker};
+use super::test_broker;
 use crate::api::ApiTable;
+use crate::listener::SecurityProtocol;
 use crate::protocol::{FrameError, take_frame};
+use crate::session::Session;
 
 /// What a frame is made of: an API by its place in the table, a version, and changes to its default request.
 #[derive(Debug, Clone)]
@@ -74,10 +76,11 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let broker = test_broker();
+            let session = Session::of_test(SecurityProtocol::Plaintext);
             for hostile in &frames {
                 let frame = frame(broker.apis(), hostile);
                 // A panic would end the test; an error closes the connection.
-                let _ = tokio::time::timeout(PATIENCE, broker.apis().serve(&broker, ENDS, frame)).await;
+                let _ = tokio::time::timeout(PATIENCE, broker.apis().serve(&broker, &session, frame)).await;
             }
         });
     }
