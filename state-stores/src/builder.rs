@@ -21,6 +21,8 @@ pub(crate) struct StoreSettings {
     /// In memory, old windows are refused as soon as they are hidden, not with their whole segment, as in Kafka.
     pub(crate) in_memory: bool,
     pub(crate) retain_duplicates: bool,
+    /// Windows of all keys are read by time: for results that leave when their windows are closed.
+    pub(crate) time_ordered: bool,
 }
 
 /// A key's bytes; none where it is of another type.
@@ -60,6 +62,7 @@ impl<S: StateStore> Builder<S> {
                 keep_old_values: false,
                 in_memory: false,
                 retain_duplicates: false,
+                time_ordered: false,
             },
             cleanup,
             topic_settings: BTreeMap::new(),

@@ -150,6 +150,11 @@ impl Segments {
         self.observed_ms.saturating_sub(self.retention_ms).saturating_add(1)
     }
 
+    /// The earliest time that is sure to be kept once the clock stands at `time_ms`.
+    pub(crate) fn kept_from(&self, time_ms: i64) -> i64 {
+        self.oldest_live(time_ms.max(self.observed_ms)).saturating_mul(self.interval_ms)
+    }
+
     /// The number of the segment for a time.
     pub(crate) fn number(&self, time_ms: i64) -> i64 {
         time_ms.max(0) / self.interval_ms

@@ -174,6 +174,28 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
         self.scan_all(KeyFilter::Between(Bound::Unbounded, Bound::Unbounded), from, to, true)
     }
 
+    /// As [`SessionStore::ended_between`]; it shows also what the retention hides from other reads, as long as it is not
+    /// dropped: for results that leave when their sessions are closed.
+    ///
+    /// # Errors
+    /// As [`SessionStore::fetch_session`].
+    pub fn kept_between(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        let (first, last) = (from.as_millis().max(0), to.as_millis());
+        let numbers = self.layers.segments().map_or(Vec::new(), |segments| segments.between(first, last));
+        self.scan_segments(KeyFilter::Between(Bound::Unbounded, Bound::Unbounded), numbers, (from, to), true)
+    }
+
+    /// The earliest end that [`kept_between`](SessionStore::kept_between) is sure to show once the store has seen a
+    /// session that ends at `newest`.
+    pub fn kept_from(&mut self, newest: Timestamp) -> Timestamp {
+        let kept = self.layers.segments().map_or(0, |segments| segments.kept_from(newest.as_millis()));
+        Timestamp::from_millis(kept)
+    }
+
     /// Whether changes are held back until a flush: then they are to be forwarded when
     /// [`SessionStore::next_change`] tells them, else at once.
     pub fn caching(&self) -> bool {
@@ -247,6 +269,17 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
         by_end: bool,
     ) -> Result<WindowEntries<'_, K, T>, StoreError> {
         let (numbers, from) = self.readable(from, to);
+        self.scan_segments(keys, numbers, (from, to), by_end)
+    }
+
+    /// The sessions of some keys in some segments that end between two times, both included.
+    fn scan_segments(
+        &mut self,
+        keys: KeyFilter,
+        numbers: Vec<i64>,
+        (from, to): (Timestamp, Timestamp),
+        by_end: bool,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
         let (lower, upper) = keys.bounds(i64::MAX);
         self.layers.sort();
         let scan = SegmentScan::new(&self.layers, numbers, lower, upper, Direction::Forward);

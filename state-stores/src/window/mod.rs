@@ -71,6 +71,8 @@ pub struct WindowStore<K, T> {
     size_ms: i64,
     retain_duplicates: bool,
     in_memory: bool,
+    /// Whether windows of several keys are read by time, not by key.
+    by_time: bool,
     expired_records: u64,
     key_bytes: Vec<u8>,
 }
@@ -79,6 +81,13 @@ impl<K: 'static, T: Data> Builder<WindowStore<K, T>> {
     /// Keeps every value that is put for one key and time, instead of the last one: for the windows of joins.
     pub fn retain_duplicates(mut self) -> Self {
         self.settings_mut().retain_duplicates = true;
+        self
+    }
+
+    /// Keeps windows of all keys at hand by time, in which order they are then read: for results that leave when their
+    /// windows are closed (Kafka's `RocksDBTimeOrderedWindowStore`).
+    pub fn time_ordered(mut self, on: bool) -> Self {
+        self.settings_mut().time_ordered = on;
         self
     }
 }
@@ -104,6 +113,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
             size_ms: duration_millis(size),
             retain_duplicates: settings.retain_duplicates,
             in_memory: settings.in_memory,
+            by_time: settings.in_memory || settings.time_ordered,
             expired_records: 0,
             key_bytes: Vec::new(),
         })
@@ -207,7 +217,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
     }
 
     /// The windows of some keys that begin between two times, both included: segment after segment, by key within
-    /// each; in memory by time, then key.
+    /// each; in memory, or with [`time_ordered`](Builder::time_ordered), by time, then key.
     ///
     /// # Errors
     /// As [`WindowStore::fetch`].
@@ -247,6 +257,36 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
     /// As [`WindowStore::fetch`].
     pub fn backward_all(&mut self) -> Result<WindowEntries<'_, K, T>, StoreError> {
         self.backward_fetch_range(.., Timestamp::ZERO, Timestamp::MAX)
+    }
+
+    /// The windows of all keys that begin between two times, both included, by start, then key. It shows also what
+    /// the retention hides from other reads, as long as it is not dropped: for results that leave when their windows
+    /// are closed.
+    ///
+    /// # Errors
+    /// As [`WindowStore::fetch`].
+    pub fn kept_between(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<WindowEntries<'_, K, T>, StoreError> {
+        let (from, to) = (from.as_millis().max(0), to.as_millis());
+        let numbers = self.layers.segments().map_or(Vec::new(), |segments| segments.between(from, to));
+        let all = KeyFilter::Between(Bound::Unbounded, Bound::Unbounded);
+        self.layers.sort();
+        let scan =
+            SegmentScan::new(&self.layers, numbers, Bound::Unbounded, Bound::Unbounded, Direction::Forward);
+        let layout = KeyLayout::Window(self.size_ms);
+        let found = scan.filter(filter(layout, between(all, from, to)));
+        let entries = entries::by_time(found, Direction::Forward)?;
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, entries))
+    }
+
+    /// The earliest start that [`kept_between`](WindowStore::kept_between) is sure to show once the store has seen a
+    /// window that begins at `newest`.
+    pub fn kept_from(&mut self, newest: Timestamp) -> Timestamp {
+        let kept = self.layers.segments().map_or(0, |segments| segments.kept_from(newest.as_millis()));
+        Timestamp::from_millis(kept)
     }
 
     /// Whether changes are held back until a flush: then they are to be forwarded when
@@ -338,11 +378,11 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         })?;
         self.layers.sort();
         let (lower, upper) = within.bounds(to);
-        let in_memory = self.in_memory;
+        let by_time = self.by_time;
         let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
         let layout = KeyLayout::Window(self.size_ms);
         let found = scan.filter(filter(layout, between(within, from, to)));
-        let entries = match in_memory {
+        let entries = match by_time {
             true => entries::by_time(found, direction)?,
             false => Box::new(found),
         };
