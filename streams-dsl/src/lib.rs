@@ -21,7 +21,10 @@ mod topology_config;
 mod windows;
 
 pub use change::Change;
-pub use grouped::{KGroupedStream, TimeWindowedKStream, WindowedBy};
+pub use grouped::{
+    CogroupedKStream, KGroupedStream, SessionWindowedCogroupedKStream, SessionWindowedKStream,
+    TimeWindowedCogroupedKStream, TimeWindowedKStream, WindowedBy,
+};
 pub use kstream::{
     BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, JoinKind, JoinSide, Joiner, KStream,
     OuterJoinSide, Sink, Within, WithinWith,
@@ -33,7 +36,10 @@ pub use options::{
 };
 pub use streams_builder::StreamsBuilder;
 pub use topology_config::{TopologyConfig, UnknownOptimization};
-pub use windows::{JoinWindows, SetGrace, TimeWindows, UnlimitedWindows, Windows, WithoutGrace};
+pub use windows::{
+    EmitStrategy, JoinWindows, SessionWindows, SetGrace, SlidingWindows, TimeWindows, UnlimitedWindows,
+    Windows, WithoutGrace,
+};
 
 #[doc(inline)]
 pub use state_stores as stores;

@@ -4,10 +4,11 @@ pub use std::time::Duration;
 
 pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
 pub use crate::{
-    Branched, BranchedKStream, BufferConfig, Change, Consumed, FixedKeyContext, FixedKeyProcessor,
-    FixedKeyRecord, Grouped, JoinWindows, Joined, KGroupedStream, KGroupedTable, KStream, KTable,
-    Materialized, Produced, Repartitioned, Sink, StreamJoined, StreamsBuilder, Suppressed,
-    TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+    Branched, BranchedKStream, BufferConfig, Change, CogroupedKStream, Consumed, EmitStrategy,
+    FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped, JoinWindows, Joined, KGroupedStream,
+    KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, SessionWindowedKStream,
+    SessionWindows, Sink, SlidingWindows, StreamJoined, StreamsBuilder, Suppressed, TimeWindowedKStream,
+    TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
 };
 pub use state_stores::{
     QueryKeyValue, QuerySession, QueryVersioned, QueryWindow, SessionWindowed, Stores, TimeWindowed,

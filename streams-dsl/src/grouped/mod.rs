@@ -2,17 +2,28 @@
 
 mod aggregate;
 mod aggregation;
+mod cogroup;
+mod cogroup_windowed;
 mod count;
+mod emission;
 mod reduce;
+mod session_aggregation;
+mod session_store;
+mod session_windowed;
+mod sliding_aggregation;
 mod table_aggregation;
 mod time_windowed;
 mod window_aggregation;
+mod window_output;
 mod window_store;
 mod windowed_by;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use cogroup::CogroupedKStream;
+pub use cogroup_windowed::{SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream};
+pub use session_windowed::SessionWindowedKStream;
 pub use time_windowed::TimeWindowedKStream;
 pub use windowed_by::WindowedBy;
 

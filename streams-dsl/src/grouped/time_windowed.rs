@@ -1,6 +1,4 @@
-//! Aggregations over windows of fixed spans.
-
-use std::sync::Arc;
+//! Aggregations over windows of fixed spans, and over sliding ones.
 
 use state_stores::Windowed;
 use streams_core::record::Data;
@@ -8,11 +6,13 @@ use streams_core::serdes::{BigEndian, DefaultSerde};
 
 use super::KGroupedStream;
 use super::aggregate::addition;
+use super::aggregation::Fold;
 use super::count::OneMore;
 use super::reduce::reduction;
+use super::window_store::{Spans, WindowedTable};
 use crate::ktable::KTable;
 use crate::options::{Materialized, SerdeChoice};
-use crate::windows::Windows;
+use crate::windows::EmitStrategy;
 
 const AGGREGATE: &str = "KSTREAM-AGGREGATE-";
 const REDUCE: &str = "KSTREAM-REDUCE-";
@@ -20,16 +20,23 @@ const REDUCE: &str = "KSTREAM-REDUCE-";
 /// A grouped stream cut into windows, to be counted, reduced or aggregated in each.
 ///
 /// A record updates every window that contains its event time and is not closed: a window is closed when the largest
-/// event time seen has reached its end plus the grace period. Records without a key are dropped; those without a value
-/// are not, as in Kafka Streams.
+/// event time seen has reached its end plus the grace period; a sliding window, whose end belongs to it, when it has
+/// passed that. Records without a key are dropped; those without a value are not, as in Kafka Streams, but for sliding
+/// windows.
 #[derive(Debug)]
 #[must_use = "windows do nothing until they are aggregated"]
 pub struct TimeWindowedKStream<K, V> {
     pub(super) grouped: KGroupedStream<K, V>,
-    pub(super) windows: Arc<dyn Windows>,
+    pub(super) spans: Spans,
+    pub(super) emit: EmitStrategy,
 }
 
 impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
+    /// The same windows, whose results leave by this strategy: see [`EmitStrategy`].
+    pub fn emit_strategy(self, emit: EmitStrategy) -> Self {
+        TimeWindowedKStream { emit, ..self }
+    }
+
     /// The table of the number of records of each key and window.
     ///
     /// ```
@@ -78,7 +85,7 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn count_with(&self, materialized: Materialized<K, i64>) -> KTable<Windowed<K>, i64> {
-        if materialized.name.is_none() {
+        if materialized.name.is_none() && matches!(self.spans, Spans::Fixed(_)) {
             // Kafka Streams takes one number more here.
             self.grouped.place.plan.borrow_mut().generate_store(AGGREGATE);
         }
@@ -213,5 +220,17 @@ impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A> {
         self.fold(AGGREGATE, materialized, addition(init, add))
+    }
+
+    fn fold<A: Data>(
+        &self,
+        prefix: &'static str,
+        materialized: Materialized<K, A>,
+        fold: impl Fold<K, V, A>,
+    ) -> KTable<Windowed<K>, A> {
+        let store_name = self.grouped.place.store_name(materialized.name.as_deref(), prefix);
+        let (spans, keys) = (self.spans.clone(), Some(&self.grouped.key_serde));
+        let table = WindowedTable::new(&store_name, spans, self.emit, materialized, keys);
+        self.grouped.aggregate_into(prefix, table, fold)
     }
 }

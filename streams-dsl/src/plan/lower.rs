@@ -94,6 +94,11 @@ impl Lowering<'_> {
         self.builder.add_store(store, std::slice::from_ref(&self.name));
     }
 
+    /// Connects the node with a store that another node has added.
+    pub(crate) fn connect(&mut self, store: &Arc<str>) {
+        self.builder.connect(&self.name, Arc::clone(store));
+    }
+
     /// Demands equally many partitions of the topics behind these sources; one alone demands nothing.
     pub(crate) fn copartition(&mut self, sources: &[NodeId]) {
         let mut names: Vec<_> = sources.iter().map(|&source| self.output_of(source)).collect();

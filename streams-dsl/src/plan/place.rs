@@ -32,6 +32,11 @@ impl Place {
         (operator, Name::new(operator, generated))
     }
 
+    /// The name of a store: the one that it was given, or a generated one.
+    pub(crate) fn store_name(&self, given: Option<&str>, prefix: &str) -> String {
+        given.map_or_else(|| self.plan.borrow_mut().generate_store(prefix), str::to_owned)
+    }
+
     /// Adds one node behind this place.
     pub(crate) fn append(
         &self,

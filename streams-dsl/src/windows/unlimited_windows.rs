@@ -48,4 +48,8 @@ impl Windows for UnlimitedWindows {
     fn grace(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn closes(&self) -> bool {
+        false
+    }
 }
