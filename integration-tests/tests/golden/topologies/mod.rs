@@ -2,8 +2,12 @@
 
 mod aggregation;
 mod application;
+mod cogroup;
+mod emit_final;
 mod ktable;
 mod processor_api;
+mod session;
+mod sliding;
 mod stateless;
 mod stream_stream;
 mod stream_table;
@@ -32,7 +36,11 @@ pub(crate) fn find(case: &str) -> Option<Build> {
     let groups = [
         stateless::CASES,
         aggregation::CASES,
+        cogroup::CASES,
         windowed::CASES,
+        session::CASES,
+        sliding::CASES,
+        emit_final::CASES,
         ktable::CASES,
         stream_stream::CASES,
         stream_table::CASES,

@@ -23,7 +23,7 @@ cases![
     windowed_table_filter,
 ];
 
-fn ms(millis: u64) -> Duration {
+pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
