@@ -8,7 +8,7 @@ use streams_dsl::prelude::*;
 use super::{Text, cases, input};
 use crate::replay::Side;
 
-cases![word_count, bank_account, surge_pricing, fraud_detection];
+cases![word_count, bank_account, surge_pricing, fraud_detection, page_views_by_region];
 
 fn word_count(b: &StreamsBuilder, _: &Side) {
     let words = |line: Text| {
@@ -134,4 +134,21 @@ fn fraud_detection(b: &StreamsBuilder, _: &Side) {
         .to_stream()
         .filter(|_, count| count.is_some_and(|count| count >= 3))
         .to("alerts");
+}
+
+fn page_views_by_region(b: &StreamsBuilder, _: &Side) {
+    let views = b.stream::<Text, Text>("views");
+    let users: KTable<Text, Text> = b.table_with("users", Consumed::new(), Materialized::named("users"));
+    let region = |_: &Text, region: Option<&Text>| region.cloned().flatten().or(Some("unknown".to_owned()));
+    let ten = Duration::from_secs(10);
+    let windows = TimeWindows::of_size(ten).advance_by(ten / 2).grace(Duration::from_secs(2));
+    views
+        .left_join(&users, region)
+        .group_by(|_, region| region.clone())
+        .named("by-region")
+        .windowed_by(windows)
+        .count_with(Materialized::named("views"))
+        .suppress(Suppressed::until_window_closes(BufferConfig::unbounded()).name("sup"))
+        .to_stream()
+        .to("out");
 }

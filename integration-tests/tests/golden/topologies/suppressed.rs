@@ -5,8 +5,9 @@ use std::time::Duration;
 use streams_dsl::prelude::*;
 
 use super::ktable::table;
+use super::session::sessions;
 use super::windowed::{empty, tumbling, windowed, with_plus};
-use super::{Text, cases};
+use super::{Text, cases, input};
 use crate::replay::Side;
 
 cases![
@@ -18,6 +19,7 @@ cases![
     suppress_hopping_no_grace,
     suppress_window_then_count,
     suppress_window_time_limit,
+    suppress_session,
 ];
 
 fn until_time_limit<K>(millis: u64) -> Suppressed<K> {
@@ -76,4 +78,14 @@ fn suppress_window_then_count(b: &StreamsBuilder, _: &Side) {
 
 fn suppress_window_time_limit(b: &StreamsBuilder, _: &Side) {
     counts(b, 5_000).suppress(until_time_limit(3_000)).to_stream().to("out");
+}
+
+fn suppress_session(b: &StreamsBuilder, _: &Side) {
+    input(b)
+        .group_by_key()
+        .windowed_by(sessions(4_000, 5_000))
+        .count_with(Materialized::named("c"))
+        .suppress(until_window_closes())
+        .to_stream()
+        .to("out");
 }
