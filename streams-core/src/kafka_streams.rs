@@ -24,7 +24,7 @@ use crate::topology::{ApplicationTopology, Topology};
 /// # async fn run(topology: streams_core::topology::Topology) -> Result<(), streams_core::Error> {
 /// let config = StreamsConfig::new("rides", "127.0.0.1:9092");
 /// let streams = KafkaStreams::new(topology, config)?.start().await?;
-/// streams.run_until(tokio::signal::ctrl_c()).await
+/// streams.run_until_signal().await
 /// # }
 /// ```
 #[derive(Debug)]

@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
     playground.create_topics(&[INPUT, OUTPUT]).await?;
     let streams = KafkaStreams::new(topology()?, playground.config()?)?.start().await?;
     println!("{INPUT} -> {OUTPUT} on {}; ctrl-c ends", playground.bootstrap());
-    streams.run_until(async { drop(tokio::signal::ctrl_c().await) }).await?;
+    streams.run_until_signal().await?;
     playground.close().await
 }
 

@@ -28,7 +28,7 @@ const COUNTS: &str = "streams-word-counts";
 struct Arguments {
     #[command(flatten)]
     options: Options,
-    /// Keep running after the end of the text, until ctrl-c.
+    /// Keep running after the end of the text, until ctrl-c or SIGTERM.
     #[arg(long)]
     follow: bool,
     /// How many of the most frequent words are printed at the end.
@@ -68,7 +68,7 @@ async fn main() -> Result<()> {
     let reading = tokio::task::spawn_blocking(move || send_lines(&feed, &arguments.files));
     if arguments.follow {
         eprintln!("{} on {}; ctrl-c ends", playground.application_id(), playground.bootstrap());
-        streams.run_until(async { drop(tokio::signal::ctrl_c().await) }).await?;
+        streams.run_until_signal().await?;
         return playground.close().await;
     }
     reading.await??;

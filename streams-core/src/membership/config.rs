@@ -14,6 +14,9 @@ pub struct MembershipConfig {
     pub group_id: String,
     /// `group.instance.id`: makes the member static (KIP-345). It then keeps its tasks over a restart shorter than the session.
     pub instance_id: Option<String>,
+    /// The member that this process was in its last life, which has ended without a word: it is taken out of the group first,
+    /// so that nobody waits for its session to run out. Not for static members, whose place is taken over.
+    pub former_member_id: Option<String>,
     /// The process; kept in the state directory, so that a restarted process is known again.
     pub process_id: Uuid,
     /// Number of workers: the member's share of the tasks.
@@ -45,6 +48,7 @@ impl MembershipConfig {
         Self {
             group_id: group_id.into(),
             instance_id: None,
+            former_member_id: None,
             process_id,
             capacity: 1,
             rack: None,

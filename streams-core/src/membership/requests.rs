@@ -210,6 +210,14 @@ pub(super) async fn say_farewell(
     }
 }
 
+/// Takes the member that this process was in its last life out of the group, so that nobody waits for its session to run out.
+pub(super) async fn bury_former_member(client: &WireClient, config: &mut MembershipConfig) {
+    if let (Some(former), None) = (config.former_member_id.take(), &config.instance_id) {
+        tracing::info!(former, "taking this process's former member out of the group");
+        say_farewell(client, config, former, "its process has ended").await;
+    }
+}
+
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }

@@ -25,7 +25,7 @@ use super::handle::GroupMetadata;
 use super::leader::GroupPlanner;
 use super::planning;
 use super::progress::ProgressBoard;
-use super::requests::{GroupConnection, connect_to_coordinator, say_farewell};
+use super::requests::{GroupConnection, bury_former_member, connect_to_coordinator, say_farewell};
 use super::vigil::{Vigil, Watched, watch};
 
 /// Commits that may wait for a rebalance or a coordinator.
@@ -156,6 +156,7 @@ impl Shell {
 
     /// Runs until the member leaves, fails, or is abandoned by the runtime.
     pub(super) async fn run(mut self) {
+        bury_former_member(&self.client, &mut self.config).await;
         loop {
             self.act();
             if self.member.has_ended() && self.outbox.is_empty() {

@@ -1,6 +1,7 @@
 //! One member of the group: hears what it is to run, shares that among its workers, ends in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -8,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::standby::Standbys;
+use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
 use super::worker::{WorkerCommand, WorkerReport};
@@ -36,6 +38,7 @@ pub(super) struct Instance {
     pub(super) shutdown: oneshot::Receiver<()>,
     pub(super) state: watch::Sender<StreamsState>,
     pub(super) status: StatusBoard,
+    pub(super) directory: Arc<StateDirectory>,
     /// The global stores' worker, where the topology has any: how to stop it, and its end.
     pub(super) global: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// Copies of other instances' tasks.
@@ -155,6 +158,7 @@ impl Instance {
     async fn assign(&mut self, assignment: TaskAssignment) {
         self.unassignable_since = None;
         self.status.set_member(&assignment);
+        self.directory.note_member(Some(&assignment.member_id));
         let gone: Vec<TaskId> = self
             .owners
             .keys()
@@ -254,6 +258,7 @@ impl Instance {
         self.close(&tasks, true).await;
         self.standbys.keep(&[], &[]).await;
         self.membership.leave(false).await;
+        self.directory.note_member(None);
         for WorkerLink { commands, ended } in self.workers.drain(..) {
             drop(commands);
             let _ = ended.await;

@@ -10,7 +10,7 @@ use super::restore::Restorer;
 use super::retention_check::{RetentionCheck, Retentions};
 use super::state_directory::{StateDirectory, TaskDirectory};
 use super::status_board::StatusBoard;
-use super::task_runner::{task_error, wall_clock};
+use super::task_runner::{offset_sum, task_error, wall_clock};
 use crate::client::wire::{CommittedOffset as Fetched, Isolation, OffsetSpec, WireClient};
 use crate::client::{FetchFrom, FetchedMessage};
 use crate::config::ResetPolicy;
@@ -74,6 +74,9 @@ impl TaskOpener {
         }
         let committed = self.membership.fetch_committed(&assigned.partitions, true).await?;
         let mut task = self.open_restored(&assigned, &directory, &committed).await?;
+        if let Some(sum) = offset_sum(task.changelogs()) {
+            directory.note_offset_sum(sum);
+        }
         let known: Vec<Option<CommittedOffset>> = task
             .inputs()
             .iter()

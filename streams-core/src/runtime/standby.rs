@@ -87,6 +87,10 @@ impl Standbys {
         let standby: Vec<TaskId> = self.copies.keys().copied().collect();
         let mut offset_sums = self.opener.status.standbys();
         offset_sums.retain(|id, _| self.copies.contains_key(id));
+        // What lies on the disk unused: of a former life, or of tasks that have moved away.
+        for (id, sum) in self.opener.directory.dormant_offset_sums() {
+            offset_sums.entry(id).or_insert(sum);
+        }
         CurrentTasks { standby, offset_sums }
     }
 }
@@ -102,6 +106,7 @@ async fn follow(opener: &TaskOpener, assigned: &AssignedTask, warm_up: bool) -> 
     loop {
         let reached: i64 = task.changelogs().iter().filter_map(|changelog| changelog.offset).sum();
         opener.status.note_standby(assigned.id, reached);
+        directory.note_offset_sum(reached);
         if warm_up && !asked {
             asked = true;
             opener.membership.request_rejoin(format!("the state of task {} is warm", assigned.id)).await;

@@ -125,6 +125,7 @@ impl Startup {
             process_id: opener.directory.process_id(),
         });
         let instance = Instance {
+            directory: Arc::clone(&opener.directory),
             global,
             standbys: Standbys::new(Arc::clone(&opener), self.tasks.clone()),
             membership: membership.handle,
@@ -291,6 +292,7 @@ fn membership_config(
     let topics = plan.partitions.keys().map(ToString::to_string).collect();
     let mut member = MembershipConfig::new(&config.application_id, directory.process_id(), topics);
     member.instance_id = config.group_instance_id.clone();
+    member.former_member_id = directory.former_member();
     member.capacity = u32::try_from(config.threads).unwrap_or(u32::MAX);
     member.rack = config.rack.clone();
     member.tags = config.tags.clone();

@@ -1,5 +1,6 @@
 //! Where local state lies: one directory per task, locked while it is in use, and the process's lasting id.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use crate::topology::TaskId;
 /// Processes of one application that may share a state directory.
 const PROCESSES_MAX: u32 = 256;
 const TASK_LOCK: &str = ".lock";
+/// How far a task's changelogs are in its state, for the assignor: a hint that may be a little old.
+const OFFSET_SUM: &str = "offset-sum";
 
 /// The directory of an application: `<state.dir>/<application.id>`.
 ///
@@ -21,6 +24,8 @@ const TASK_LOCK: &str = ".lock";
 pub(crate) struct StateDirectory {
     root: PathBuf,
     process_id: Uuid,
+    // Where the member id of this process's last life is.
+    member_path: PathBuf,
     // Held open: the lock on it is what keeps the id ours.
     _process_file: File,
 }
@@ -45,7 +50,8 @@ impl StateDirectory {
             match file.try_lock() {
                 Ok(()) => {
                     let process_id = read_or_make_id(&mut file).map_err(fault)?;
-                    return Ok(StateDirectory { root, process_id, _process_file: file });
+                    let member_path = root.join(format!("process-{slot}.member"));
+                    return Ok(StateDirectory { root, process_id, member_path, _process_file: file });
                 }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => return Err(fault(source)),
@@ -58,6 +64,34 @@ impl StateDirectory {
     /// The process's id, the same after a restart.
     pub(crate) fn process_id(&self) -> Uuid {
         self.process_id
+    }
+
+    /// The member of the group that this process was in its last life, unless it left. It has ended, for its id is ours now.
+    pub(crate) fn former_member(&self) -> Option<String> {
+        let member = fs::read_to_string(&self.member_path).ok()?;
+        Some(member.trim().to_owned()).filter(|member| !member.is_empty())
+    }
+
+    /// Notes the member that this process is; none when it leaves.
+    pub(crate) fn note_member(&self, member_id: Option<&str>) {
+        if let Err(fault) = fs::write(&self.member_path, member_id.unwrap_or_default()) {
+            // Then the group waits for the session of a member that has died.
+            tracing::debug!(%fault, "the member id could not be noted");
+        }
+    }
+
+    /// How far the state is that lies here and that no task uses, by task.
+    pub(crate) fn dormant_offset_sums(&self) -> BTreeMap<TaskId, i64> {
+        let Ok(entries) = fs::read_dir(&self.root) else { return BTreeMap::new() };
+        let dormant = entries.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let task: TaskId = path.file_name()?.to_str()?.parse().ok()?;
+            let sum = fs::read_to_string(path.join(OFFSET_SUM)).ok()?.trim().parse().ok()?;
+            // One that is locked is a task's of this process or another.
+            open_file(&path.join(TASK_LOCK)).ok()?.try_lock().ok()?;
+            Some((task, sum))
+        });
+        dormant.collect()
     }
 
     /// Where this process keeps its copies of the global stores.
@@ -89,6 +123,14 @@ impl TaskDirectory {
     /// Where the task keeps its databases.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes how far the task's changelogs are in its state.
+    pub(crate) fn note_offset_sum(&self, sum: i64) {
+        if let Err(fault) = fs::write(self.path.join(OFFSET_SUM), sum.to_string()) {
+            // Then the task may be given to another instance after a restart.
+            tracing::debug!(%fault, "the offset sum could not be noted");
+        }
     }
 
     /// Deletes all state of the task; the lock stays.
@@ -142,6 +184,28 @@ mod tests {
         let id = first.process_id();
         drop(first);
         assert_eq!(StateDirectory::open(&dir, "app").unwrap().process_id(), id);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn state_that_nobody_uses_is_told_and_the_last_lifes_member_is_known() {
+        let dir = scratch();
+        let state = StateDirectory::open(&dir, "app").unwrap();
+        let (used, dormant) = (TaskId::new(0, 1), TaskId::new(1, 2));
+        let held = state.lock_task(used).unwrap().unwrap();
+        held.note_offset_sum(7);
+        state.lock_task(dormant).unwrap().unwrap().note_offset_sum(42);
+        drop(state.lock_task(TaskId::new(1, 3)).unwrap());
+        assert_eq!(state.dormant_offset_sums(), BTreeMap::from([(dormant, 42)]));
+        drop(held);
+        assert_eq!(state.dormant_offset_sums(), BTreeMap::from([(used, 7), (dormant, 42)]));
+        assert_eq!(state.former_member(), None);
+        state.note_member(Some("member-1"));
+        drop(state);
+        let again = StateDirectory::open(&dir, "app").unwrap();
+        assert_eq!(again.former_member().as_deref(), Some("member-1"));
+        again.note_member(None);
+        assert_eq!(again.former_member(), None);
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::membership::{Lease, OffsetToCommit};
 use crate::query::{Hosting, TaskQuery};
 use crate::record::{FetchedRecord, TopicPartition};
-use crate::task::{Gathered, Stopped, StreamTask, TaskError};
+use crate::task::{ChangelogPartition, Gathered, Stopped, StreamTask, TaskError};
 use crate::time::Timestamp;
 use crate::topology::TaskId;
 
@@ -32,6 +32,8 @@ const HELD_RECORDS_MAX: usize = 20_000;
 const COMMIT_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a busy task notes its progress for others to see.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a task notes how far its changelogs are in its state, at most.
+const OFFSET_SUM_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two looks whether the tasks are surely still this member's.
 const LEASE_RETRY: Duration = Duration::from_millis(20);
 /// How long a task sleeps at most, so that what it shows does not get old.
@@ -99,8 +101,9 @@ pub(super) struct TaskRunner {
     // Records processed and dropped that the metrics know of.
     counted: (u64, u64),
     reports: mpsc::UnboundedSender<TaskReport>,
+    offset_sum_at: Instant,
     // Behind the task: its databases close before the directory is unlocked.
-    _directory: Arc<TaskDirectory>,
+    directory: Arc<TaskDirectory>,
 }
 
 impl TaskRunner {
@@ -141,7 +144,8 @@ impl TaskRunner {
             fence,
             counted: (0, 0),
             reports,
-            _directory: directory,
+            offset_sum_at: Instant::now(),
+            directory,
         }
     }
 
@@ -150,6 +154,7 @@ impl TaskRunner {
             // The worker is gone when the application is.
             let _ = self.reports.send(TaskReport::Failed { task: self.id, error });
         }
+        self.note_offset_sum();
         self.task.close();
     }
 
@@ -375,7 +380,18 @@ impl TaskRunner {
         self.task.commit_stores(&offsets).map_err(task_error(self.id))?;
         self.hosting.note_commit();
         self.produced.fill(false);
+        if self.offset_sum_at.elapsed() > OFFSET_SUM_INTERVAL {
+            self.offset_sum_at = Instant::now();
+            self.note_offset_sum();
+        }
         Ok(())
+    }
+
+    /// After a restart the assignor is told how far the state here is.
+    fn note_offset_sum(&self) {
+        if let Some(sum) = offset_sum(self.task.changelogs()) {
+            self.directory.note_offset_sum(sum);
+        }
     }
 
     /// Gives the budget back for records that left the queues.
@@ -422,6 +438,11 @@ impl TaskRunner {
             }
         });
     }
+}
+
+/// The sum of the changelog offsets that a task's state stands for; none where it has no changelog.
+pub(super) fn offset_sum(changelogs: &[ChangelogPartition]) -> Option<i64> {
+    (!changelogs.is_empty()).then(|| changelogs.iter().filter_map(|changelog| changelog.offset).sum())
 }
 
 /// Milliseconds since 1970 by the machine's clock.
