@@ -87,8 +87,8 @@ impl Topics {
             .collect();
         let ends = self.wire.list_offsets(&partitions, OffsetSpec::Latest, Isolation::ReadUncommitted).await;
         let mut left = ends.expect("leaders answer").into_values().filter(|end| end.offset > 0).count();
-        let consumer =
-            DataConsumer::start(&self.properties, "scenario", READ_BUFFER_BYTES).expect("it starts");
+        let properties = self.properties.clone().with("isolation.level", "read_committed");
+        let consumer = DataConsumer::start(&properties, "scenario", READ_BUFFER_BYTES).expect("it starts");
         let (sender, mut events) = mpsc::unbounded_channel();
         let assignments = partitions.iter().map(|partition| {
             let sender = sender.clone();

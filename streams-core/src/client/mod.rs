@@ -1,11 +1,17 @@
-//! The broker as the runtime sees it: records through librdkafka, groups and topics through our own wire client.
+//! The broker as the runtime sees it: records to it through librdkafka; records from it, groups and topics through our
+//! own wire client.
 
+mod fetch;
+#[cfg(test)]
+mod mock;
 mod rdkafka;
 pub mod wire;
 
 pub(crate) use self::rdkafka::is_refusal;
+pub use self::fetch::{
+    DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchPermit, FetchSink, FetchedBatch,
+    FetchedMessage,
+};
 pub use self::rdkafka::{
-    ClientError, ClientProperties, DataConsumer, DataProducer, Enqueued, FetchAssignment, FetchEvent,
-    FetchFrom, FetchPermit, FetchSink, FetchedBatch, FetchedMessage, GroupMember, ProducerTopic,
-    TransactionFault,
+    ClientError, ClientProperties, DataProducer, Enqueued, GroupMember, ProducerTopic, TransactionFault,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::client::wire::{Sasl, WireConfig};
+use crate::client::wire::WireConfig;
 use crate::client::{ClientProperties, DataProducer};
 use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
@@ -59,15 +59,12 @@ pub(super) fn delivery_limit(config: &StreamsConfig) -> Duration {
 
 /// The settings of the client for the group and for topics.
 pub(super) fn wire(config: &StreamsConfig) -> WireConfig {
-    let mut wire = WireConfig::new(&config.bootstrap_servers).client_id(config.effective_client_id());
+    let mut properties = ClientProperties::new(&config.bootstrap_servers, config.effective_client_id());
+    properties.properties = config.admin.clone();
+    let mut wire = properties.wire();
     wire.request_timeout = config.request_timeout;
     wire.connect_timeout = wire.connect_timeout.min(CONNECT_TIMEOUT_MAX);
-    match (config.admin.get("sasl.username"), config.admin.get("sasl.password")) {
-        (Some(username), Some(password)) => {
-            wire.sasl(Sasl::Plain { username: username.clone(), password: password.clone() })
-        }
-        _ => wire,
-    }
+    wire
 }
 
 /// Makes a worker's producers, one after the other.

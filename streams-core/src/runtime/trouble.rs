@@ -82,9 +82,12 @@ fn is_locked(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
 fn client_passes(fault: &ClientError) -> bool {
     match fault {
         ClientError::FlushTimeout { .. } | ClientError::Transaction(_) | ClientError::Closed => true,
+        ClientError::Broker(source) | ClientError::FetchRefused { source, .. } => {
+            source.is_retriable() || source.is_misrouted()
+        }
         ClientError::Client { code, .. } => !is_refusal(*code),
         ClientError::Delivery { code, .. }
-        | ClientError::Fetch { code, .. }
+        | ClientError::Offset { code, .. }
         | ClientError::Refused { code, .. } => !is_refusal(*code),
         _ => false,
     }

@@ -4,40 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
-/// Bytes that librdkafka fetches ahead for all partitions of a consumer, in KiB. A message costs it about 300
-/// bytes beside its own, so memory is several times this where messages are small.
-const QUEUED_MAX_KBYTES: &str = "4096";
-/// Messages per partition that librdkafka tries to hold ready.
-const QUEUED_MIN_MESSAGES: &str = "100000";
-/// How long librdkafka stops fetching a partition after one of the two bounds above was met, in ms. Its
-/// default, 1000, leaves the consumer idle most of the time.
-const FETCH_QUEUE_BACKOFF_MS: &str = "5";
+use super::error::ClientError;
+use crate::client::wire::{Sasl, WireConfig};
+
 /// Records and KiB that a producer holds before its user has to wait.
 const PRODUCER_MAX_MESSAGES: &str = "50000";
 const PRODUCER_MAX_KBYTES: &str = "16384";
-
-/// What every consumer has unless the user says otherwise. Group membership and commits are not librdkafka's here, and
-/// offsets out of range are reported, never reset behind our back.
-const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
-    ("queued.max.messages.kbytes", QUEUED_MAX_KBYTES),
-    ("queued.min.messages", QUEUED_MIN_MESSAGES),
-    ("fetch.queue.backoff.ms", FETCH_QUEUE_BACKOFF_MS),
-    ("fetch.error.backoff.ms", "100"),
-    ("fetch.wait.max.ms", "500"),
-    ("fetch.min.bytes", "1"),
-    ("socket.nagle.disable", "true"),
-    ("reconnect.backoff.ms", "50"),
-    ("reconnect.backoff.max.ms", "1000"),
-];
-const CONSUMER_FIXED: &[(&str, &str)] = &[
-    ("enable.auto.commit", "false"),
-    ("enable.auto.offset.store", "false"),
-    ("enable.partition.eof", "true"),
-    ("auto.offset.reset", "error"),
-    ("max.poll.interval.ms", "86400000"),
-    ("partition.assignment.strategy", "range"),
-];
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
@@ -102,11 +76,27 @@ impl ClientProperties {
         Duration::from_millis(given.parse().unwrap_or(0))
     }
 
-    /// A consumer's configuration. `group_id` is only a name here: librdkafka wants one before it takes assignments.
-    pub(super) fn consumer(&self, group_id: &str) -> ClientConfig {
-        let mut config = self.merged(CONSUMER_DEFAULTS, CONSUMER_FIXED);
+    /// A consumer's properties by librdkafka's names, checked against its table of names and bounds.
+    ///
+    /// # Errors
+    /// The first property that is unknown or out of bounds.
+    pub(in crate::client) fn checked_consumer(&self, group_id: &str) -> Result<ClientConfig, ClientError> {
+        let mut config = self.merged(&[], &[]);
         config.set("group.id", group_id);
-        config
+        let refused = |fault: KafkaError| ClientError::Configuration { reason: fault.to_string() };
+        config.create_native_config().map_err(refused)?;
+        Ok(config)
+    }
+
+    /// The settings of connections of our own.
+    pub(crate) fn wire(&self) -> WireConfig {
+        let wire = WireConfig::new(&self.bootstrap_servers).client_id(&self.client_id);
+        match (self.properties.get("sasl.username"), self.properties.get("sasl.password")) {
+            (Some(username), Some(password)) => {
+                wire.sasl(Sasl::Plain { username: username.clone(), password: password.clone() })
+            }
+            _ => wire,
+        }
     }
 
     /// A producer's configuration, transactional where an id is given.
@@ -163,14 +153,12 @@ mod tests {
     #[test]
     fn the_users_properties_beat_the_defaults_but_not_what_is_fixed() {
         let properties = ClientProperties::new("b:1", "me")
-            .with("fetch.queue.backoff.ms", "7")
-            .with("enable.auto.commit", "true")
+            .with("linger.ms", "7")
+            .with("delivery.report.only.error", "false")
             .with("buffer.memory", "1048576");
-        let consumer = properties.consumer("app");
-        assert_eq!(consumer.get("fetch.queue.backoff.ms"), Some("7"));
-        assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
-        assert_eq!(consumer.get("group.id"), Some("app"));
         let producer = properties.producer(None);
+        assert_eq!(producer.get("linger.ms"), Some("7"));
+        assert_eq!(producer.get("delivery.report.only.error"), Some("true"));
         assert_eq!(producer.get("queue.buffering.max.kbytes"), Some("1024"));
         assert_eq!(producer.get("acks"), Some("all"));
     }

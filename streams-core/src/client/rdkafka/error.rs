@@ -3,6 +3,7 @@
 use rdkafka::types::RDKafkaErrorCode;
 use thiserror::Error;
 
+use crate::client::wire::WireError;
 use crate::record::TopicPartition;
 
 /// A fault of the client that moves records.
@@ -23,10 +24,34 @@ pub enum ClientError {
         /// The name.
         topic: String,
     },
+    /// A broker was not reachable, or refused a request; it is tried again.
+    #[error(transparent)]
+    Broker(#[from] WireError),
     /// Fetching from a partition does not go on.
-    #[error("fetching from {partition} failed: {code}")]
-    Fetch {
+    #[error("fetching from {partition} failed: {source}")]
+    FetchRefused {
         /// Where.
+        partition: TopicPartition,
+        /// Why.
+        source: WireError,
+    },
+    /// The batch of records at an offset cannot be read.
+    #[error(
+        "the batch of records at offset {offset} of {partition} cannot be read: {reason}; skip it by committing an offset \
+         behind it for the group"
+    )]
+    Batch {
+        /// Where.
+        partition: TopicPartition,
+        /// The offset.
+        offset: i64,
+        /// Why.
+        reason: String,
+    },
+    /// An offset cannot be put into a transaction.
+    #[error("the offset of {partition} cannot be committed: {code}")]
+    Offset {
+        /// Of which partition.
         partition: TopicPartition,
         /// Why.
         code: RDKafkaErrorCode,
@@ -77,14 +102,6 @@ pub enum ClientError {
         code: RDKafkaErrorCode,
         /// librdkafka's words.
         reason: String,
-    },
-    /// A change of what is fetched was refused.
-    #[error("changing the assignment of {partitions} partitions failed: {code}")]
-    Assignment {
-        /// How many partitions the change was about.
-        partitions: usize,
-        /// Why.
-        code: RDKafkaErrorCode,
     },
     /// A call of the transaction failed.
     #[error("transaction: {0}")]

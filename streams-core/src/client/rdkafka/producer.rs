@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::config::ClientProperties;
 use super::error::{ClientError, TransactionFault, is_refusal};
-use super::ffi::{ClientEvents, Kind, NativeClient, NativeMember, NativeTopic};
+use super::ffi::{ClientEvents, NativeClient, NativeMember, NativeTopic};
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 
@@ -59,7 +59,7 @@ impl DataProducer {
         let state = Arc::new(ProducerState::default());
         let events: Arc<dyn ClientEvents> = state.clone();
         let config = properties.producer(transactional_id);
-        let client = Arc::new(NativeClient::new(&config, Kind::Producer, events)?);
+        let client = Arc::new(NativeClient::new(&config, events)?);
         let name = format!("produce-{}", properties.client_id);
         let (served, ending) = (Arc::clone(&client), Arc::clone(&state));
         thread::Builder::new()
@@ -171,7 +171,7 @@ impl DataProducer {
         for (partition, offset, metadata) in offsets {
             let mut place = list.add_partition(&partition.topic, partition.partition);
             place.set_metadata(metadata.as_str());
-            place.set_offset(Offset::Offset(*offset)).map_err(|fault| ClientError::Fetch {
+            place.set_offset(Offset::Offset(*offset)).map_err(|fault| ClientError::Offset {
                 partition: partition.clone(),
                 code: fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::InvalidArgument),
             })?;

@@ -27,6 +27,8 @@ use super::versions::{API_VERSIONS_FIRST, BrokerVersions, spoken};
 
 /// Most bytes set aside for an answer before they have arrived.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
+/// Or so many times what has arrived.
+const READ_AHEAD_GROWTH: usize = 8;
 
 /// An open connection whose versions are known and whose credentials were accepted.
 ///
@@ -378,8 +380,14 @@ async fn read_frame(stream: &mut ReadHalf<Box<dyn ByteStream>>, max_frame_bytes:
     };
     let mut payload = BytesMut::with_capacity(length.min(READ_AHEAD_BYTES));
     while payload.len() < length {
+        if payload.len() == payload.capacity() {
+            // Exactly as much as is wanted: what is read may be kept for long.
+            let room = length.min(payload.len() * READ_AHEAD_GROWTH);
+            let mut larger = BytesMut::with_capacity(room);
+            larger.extend_from_slice(&payload);
+            payload = larger;
+        }
         let missing = length - payload.len();
-        payload.reserve(missing.min(READ_AHEAD_BYTES));
         if stream.take(missing as u64).read_buf(&mut payload).await? == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,

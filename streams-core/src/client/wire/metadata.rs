@@ -62,6 +62,11 @@ impl ClusterMetadata {
         self.brokers.get(&leader)
     }
 
+    /// The epoch of the broker that leads a partition, -1 where it did not tell.
+    pub fn leader_epoch(&self, partition: &TopicPartition) -> Option<i32> {
+        Some(self.topics.get(&*partition.topic)?.partitions.get(&partition.partition)?.leader_epoch)
+    }
+
     fn read(answer: MetadataResponse) -> Self {
         let mut cluster = Self {
             cluster_id: answer.cluster_id.map(|id| id.to_string()),
@@ -83,7 +88,8 @@ impl ClusterMetadata {
                 |partition: &kafka_protocol::messages::metadata_response::MetadataResponsePartition| {
                     let leader = partition.leader_id.0;
                     let replicas = partition.replica_nodes.len();
-                    (partition.partition_index, PartitionMetadata { leader, replicas })
+                    let leader_epoch = partition.leader_epoch;
+                    (partition.partition_index, PartitionMetadata { leader, leader_epoch, replicas })
                 };
             let partitions = topic.partitions.iter().map(partition).collect();
             cluster.topics.insert(name, TopicMetadata { internal: topic.is_internal, partitions });
@@ -106,6 +112,8 @@ pub struct TopicMetadata {
 pub struct PartitionMetadata {
     /// Node id of the leader, -1 if there is none.
     pub leader: i32,
+    /// The leader's epoch, -1 if unknown.
+    pub leader_epoch: i32,
     /// Number of replicas.
     pub replicas: usize,
 }

@@ -1,7 +1,7 @@
 //! A small Kafka client for the work that librdkafka does badly or not at all: the group protocol with an assignment of
-//! our own, and admin requests that do not block a thread.
+//! our own, admin requests that do not block a thread, and the connections that records are fetched over.
 //!
-//! Records never pass here; they go through librdkafka. Messages come from the `kafka-protocol` crate; this module
+//! Messages come from the `kafka-protocol` crate; this module
 //! adds framing, version negotiation, connections, routing (any broker, leader, controller, coordinator) and retries.
 //!
 //! ```no_run

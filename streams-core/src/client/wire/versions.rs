@@ -42,6 +42,8 @@ pub(super) fn spoken(key: i16) -> Spoken {
         Ok(ApiKey::CreateTopics) => ("CreateTopics", 4, 7),
         Ok(ApiKey::CreatePartitions) => ("CreatePartitions", 0, 3),
         Ok(ApiKey::DescribeConfigs) => ("DescribeConfigs", 1, 4),
+        // From 13 on it names topics by id.
+        Ok(ApiKey::Fetch) => ("Fetch", 4, 12),
         Ok(ApiKey::ListOffsets) => ("ListOffsets", 2, 8),
         Ok(ApiKey::DeleteRecords) => ("DeleteRecords", 0, 2),
         Ok(ApiKey::DescribeGroups) => ("DescribeGroups", 0, 5),

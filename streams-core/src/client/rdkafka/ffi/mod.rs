@@ -1,27 +1,23 @@
 //! Every call into librdkafka that the safe `rdkafka` crate does not offer, or offers at several times the price.
 //!
 //! The rest of the crate is free of `unsafe`; this module is the one exception. What it adds to `rdkafka`:
-//! batches of messages taken in one call and kept in librdkafka's memory, produce with partition, timestamp and
+//! produce with partition, timestamp and
 //! headers and without a callback for each success, a flush that waits on a condition instead of in slices of
 //! 100 ms, and transactions with group metadata of a group that librdkafka did not join.
 #![allow(unsafe_code)] // Each block says why it is sound.
 
-mod consume;
 mod produce;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-pub(super) use consume::Fetched;
-pub use consume::FetchedMessage;
 pub(super) use produce::{NativeMember, NativeTopic};
 
 use super::error::{ClientError, TransactionFault};
@@ -36,13 +32,6 @@ pub(super) trait ClientEvents: Send + Sync + 'static {
     fn client_error(&self, code: RDKafkaErrorCode, reason: &str);
     /// One record was not delivered.
     fn delivery_error(&self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str);
-}
-
-/// Which of librdkafka's two kinds of client to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Consumer,
-    Producer,
 }
 
 /// One librdkafka client and the queue its owner reads. Dropping it never blocks: what is left goes to a thread of
@@ -61,29 +50,20 @@ unsafe impl Sync for NativeClient {}
 
 impl NativeClient {
     /// Makes a client; connections are opened in the background.
-    pub(super) fn new(
-        config: &ClientConfig,
-        kind: Kind,
-        events: Arc<dyn ClientEvents>,
-    ) -> Result<Self, ClientError> {
+    pub(super) fn new(config: &ClientConfig, events: Arc<dyn ClientEvents>) -> Result<Self, ClientError> {
         let refused = |reason: String| ClientError::Configuration { reason };
         let conf = config.create_native_config().map_err(|fault| refused(fault.to_string()))?;
         let events = Box::new(events);
         let mut reason = [0 as c_char; REASON_BYTES];
-        let native_kind = match kind {
-            Kind::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
-            Kind::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
-        };
+        let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
         // SAFETY: `conf` is valid; the opaque pointer is to a boxed value that lives as long as the client; on
         // success librdkafka takes `conf` over, on failure it stays ours and is freed below.
         let client = unsafe {
             sys::rd_kafka_conf_set_opaque(conf.ptr(), ptr::from_ref(&*events).cast_mut().cast());
             sys::rd_kafka_conf_set_log_cb(conf.ptr(), Some(on_log));
             sys::rd_kafka_conf_set_error_cb(conf.ptr(), Some(on_error));
-            if kind == Kind::Producer {
-                sys::rd_kafka_conf_set_events(conf.ptr(), sys::RD_KAFKA_EVENT_DR);
-            }
-            sys::rd_kafka_new(native_kind, conf.ptr(), reason.as_mut_ptr(), reason.len())
+            sys::rd_kafka_conf_set_events(conf.ptr(), sys::RD_KAFKA_EVENT_DR);
+            sys::rd_kafka_new(kind, conf.ptr(), reason.as_mut_ptr(), reason.len())
         };
         let Some(client) = NonNull::new(client) else {
             drop(conf);
@@ -91,20 +71,11 @@ impl NativeClient {
             return Err(refused(unsafe { text(reason.as_ptr()) }));
         };
         let _taken_over = ManuallyDrop::new(conf);
-        // SAFETY: `client` was just made; `poll_set_consumer` sends its main queue into the consumer queue, so that
-        // one queue serves records and errors.
-        let queue = unsafe {
-            match kind {
-                Kind::Consumer => {
-                    sys::rd_kafka_poll_set_consumer(client.as_ptr());
-                    sys::rd_kafka_queue_get_consumer(client.as_ptr())
-                }
-                Kind::Producer => sys::rd_kafka_queue_get_main(client.as_ptr()),
-            }
-        };
+        // SAFETY: `client` was just made.
+        let queue = unsafe { sys::rd_kafka_queue_get_main(client.as_ptr()) };
         match NonNull::new(queue) {
             Some(queue) => Ok(NativeClient { client, queue, events: Some(events) }),
-            None => Err(refused("the client has no queue; is group.id set?".to_owned())),
+            None => Err(refused("the client has no queue".to_owned())),
         }
     }
 
@@ -112,17 +83,6 @@ impl NativeClient {
     pub(super) fn wake(&self) {
         // SAFETY: the queue lives as long as `self`.
         unsafe { sys::rd_kafka_queue_yield(self.queue.as_ptr()) }
-    }
-
-    /// The first fatal error of the client, after which it can do nothing.
-    pub(super) fn fatal_error(&self) -> Option<(RDKafkaErrorCode, String)> {
-        let mut reason = [0 as c_char; REASON_BYTES];
-        // SAFETY: the buffer's length is given; librdkafka ends it with a zero byte.
-        let code =
-            unsafe { sys::rd_kafka_fatal_error(self.client.as_ptr(), reason.as_mut_ptr(), reason.len()) };
-        // SAFETY: as above.
-        (code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR)
-            .then(|| (code.into(), unsafe { text(reason.as_ptr()) }))
     }
 }
 
@@ -150,11 +110,10 @@ unsafe impl Send for Remains {}
 
 impl Drop for Remains {
     fn drop(&mut self) {
-        // SAFETY: both pointers are owned and used no more; no group was joined, so nothing has to be closed. The
-        // call returns when librdkafka's threads have ended, so the events are freed after the last callback.
+        // SAFETY: both pointers are owned and used no more. The call returns when librdkafka's threads have ended, so the events are freed after the last callback.
         unsafe {
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
-            sys::rd_kafka_destroy_flags(self.client.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+            sys::rd_kafka_destroy(self.client.as_ptr());
         }
     }
 }
@@ -197,13 +156,6 @@ unsafe fn text(text: *const c_char) -> String {
     }
     // SAFETY: by this function's contract.
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-}
-
-/// # Safety
-/// `start` is null, or begins `len` bytes that live as long as `'a`.
-unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: by this function's contract.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), len) })
 }
 
 fn check(error: *mut sys::rd_kafka_error_t) -> Result<(), RDKafkaErrorCode> {

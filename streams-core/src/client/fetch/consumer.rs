@@ -1,17 +1,17 @@
-//! The consumer that fetches records of assigned partitions, in batches, on a thread of its own.
+//! The consumer that fetches records of assigned partitions, on a thread of its own.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rdkafka::types::RDKafkaErrorCode;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::config::ClientProperties;
-use super::error::ClientError;
-use super::fetch_buffer::{FetchBudget, FetchPermit};
-use super::fetch_thread::FetchThread;
-use super::ffi::{ClientEvents, FetchedMessage, Kind, NativeClient};
+use super::buffer::{FetchBudget, FetchPermit};
+use super::fetcher::Fetcher;
+use super::message::FetchedMessage;
+use super::settings::FetchSettings;
+use crate::client::rdkafka::{ClientError, ClientProperties};
+use crate::client::wire::WireClient;
 use crate::record::TopicPartition;
 
 /// Where to begin in a partition.
@@ -75,27 +75,25 @@ impl fmt::Debug for FetchAssignment {
 
 /// A consumer of assigned partitions: no group is joined and nothing committed through it.
 ///
-/// All calls reach its thread through a queue, and return when librdkafka has taken them. Dropping it ends the thread.
+/// All calls reach its thread through a queue. Dropping it ends the thread; records that were fetched stay.
 #[derive(Debug)]
 pub struct DataConsumer {
-    commands: mpsc::Sender<Command>,
-    client: Arc<NativeClient>,
-    budget: Arc<FetchBudget>,
-    fault: Arc<ConsumerFault>,
+    commands: mpsc::UnboundedSender<Command>,
+    last_fault: Arc<Mutex<Option<ClientError>>>,
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
+type Reply = oneshot::Sender<()>;
 
 pub(super) enum Command {
-    Assign(Vec<FetchAssignment>, Reply<()>),
-    Unassign(Vec<TopicPartition>, Reply<()>),
-    Seek(Vec<(TopicPartition, FetchFrom)>, Reply<()>),
+    Assign(Vec<FetchAssignment>, Reply),
+    Unassign(Vec<TopicPartition>, Reply),
+    Seek(Vec<(TopicPartition, FetchFrom)>, Reply),
     Close,
 }
 
 impl DataConsumer {
-    /// Starts a consumer that holds at most `buffer_bytes` of records which its user has not processed; what
-    /// librdkafka fetches ahead comes on top (`queued.max.messages.kbytes`).
+    /// Starts a consumer that holds about `buffer_bytes` of records which its user has not processed, and one answer of
+    /// each broker on top.
     ///
     /// # Errors
     /// When a property is unknown or out of bounds, or the thread cannot be started.
@@ -104,24 +102,27 @@ impl DataConsumer {
         group_id: &str,
         buffer_bytes: usize,
     ) -> Result<Self, ClientError> {
-        let fault = Arc::new(ConsumerFault::default());
-        let events: Arc<dyn ClientEvents> = fault.clone();
-        let client = Arc::new(NativeClient::new(&properties.consumer(group_id), Kind::Consumer, events)?);
-        let budget = Arc::new(FetchBudget::new(buffer_bytes.max(1)));
-        let (commands, received) = mpsc::channel();
-        let mut fetching = FetchThread::new(Arc::clone(&client), Arc::clone(&budget), received);
+        let settings = FetchSettings::new(properties, group_id)?;
+        let wire = WireClient::new(settings.wire(properties));
+        let budget = Arc::new(FetchBudget::new(buffer_bytes));
+        let (commands, received) = mpsc::unbounded_channel();
+        let last_fault = Arc::default();
+        let fetcher = Fetcher::new(wire, settings, budget, received, Arc::clone(&last_fault));
         let name = format!("fetch-{}", properties.client_id);
+        let refused =
+            |fault: std::io::Error| ClientError::Thread { name: name.clone(), reason: fault.to_string() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
         thread::Builder::new()
             .name(name.clone())
-            .spawn(move || fetching.run())
-            .map_err(|fault| ClientError::Thread { name, reason: fault.to_string() })?;
-        Ok(DataConsumer { commands, client, budget, fault })
+            .spawn(move || runtime.block_on(fetcher.run()))
+            .map_err(refused)?;
+        Ok(DataConsumer { commands, last_fault })
     }
 
     /// Fetches these partitions as well; those fetched already are not disturbed.
     ///
     /// # Errors
-    /// When librdkafka refuses, or the consumer is closed.
+    /// When the consumer is closed.
     pub async fn assign(&self, partitions: Vec<FetchAssignment>) -> Result<(), ClientError> {
         self.command(|reply| Command::Assign(partitions, reply)).await
     }
@@ -139,7 +140,6 @@ impl DataConsumer {
         let (reply, _) = oneshot::channel();
         // A consumer that is closed fetches nothing.
         let _ = self.commands.send(Command::Unassign(partitions, reply));
-        self.wake();
     }
 
     /// Goes on from other offsets in partitions that are fetched. Records of the old place do not come after this
@@ -151,24 +151,15 @@ impl DataConsumer {
         self.command(|reply| Command::Seek(places, reply)).await
     }
 
-    /// A fault of the whole client since the last call: no broker reachable, authentication refused.
+    /// What interrupted the fetching since the last call: no broker reachable, a leader gone. It is tried again.
     pub fn take_fault(&self) -> Option<ClientError> {
-        if let Some((code, reason)) = self.client.fatal_error() {
-            return Some(ClientError::Client { code, reason });
-        }
-        self.fault.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.last_fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ClientError> {
+    async fn command(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).map_err(|_| ClientError::Closed)?;
-        self.wake();
-        answer.await.map_err(|_| ClientError::Closed)?
-    }
-
-    fn wake(&self) {
-        self.client.wake();
-        self.budget.wake();
+        answer.await.map_err(|_| ClientError::Closed)
     }
 }
 
@@ -176,22 +167,5 @@ impl Drop for DataConsumer {
     fn drop(&mut self) {
         // The thread may be gone already.
         let _ = self.commands.send(Command::Close);
-        self.wake();
     }
-}
-
-/// The last fault that librdkafka reported for the whole consumer.
-#[derive(Debug, Default)]
-struct ConsumerFault {
-    last: Mutex<Option<ClientError>>,
-}
-
-impl ClientEvents for ConsumerFault {
-    fn client_error(&self, code: RDKafkaErrorCode, reason: &str) {
-        tracing::warn!(?code, reason, "the consumer reports a fault");
-        let fault = ClientError::Client { code, reason: reason.to_owned() };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
-    }
-
-    fn delivery_error(&self, _: &str, _: i32, _: RDKafkaErrorCode, _: &str) {}
 }
