@@ -7,11 +7,11 @@ mod mock;
 mod rdkafka;
 pub mod wire;
 
-pub(crate) use self::rdkafka::is_refusal;
 pub use self::fetch::{
     DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchPermit, FetchSink, FetchedBatch,
     FetchedMessage,
 };
+pub(crate) use self::rdkafka::is_refusal;
 pub use self::rdkafka::{
     ClientError, ClientProperties, DataProducer, Enqueued, GroupMember, ProducerTopic, TransactionFault,
 };

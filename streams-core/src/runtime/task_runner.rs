@@ -256,11 +256,17 @@ impl TaskRunner {
         match message {
             TaskMessage::Fetched { input, event } => self.note_fetched(input, event)?,
             TaskMessage::Prepare { last, reply } => {
+                // The answer to the commit before may have come in the same moment.
+                self.end_commit_if_answered()?;
                 self.finished |= last;
                 self.prepare(reply).await?;
             }
             TaskMessage::Query(query) => query(&mut self.task),
-            TaskMessage::Close => return Ok(std::ops::ControlFlow::Break(())),
+            TaskMessage::Close => {
+                // So may the answer to the last commit: its writes belong into the stores.
+                self.end_commit_if_answered()?;
+                return Ok(std::ops::ControlFlow::Break(()));
+            }
         }
         Ok(std::ops::ControlFlow::Continue(()))
     }
