@@ -10,6 +10,7 @@ mod authorization;
 mod every_version;
 mod hostile_frames;
 mod login;
+mod structured_frames;
 
 /// A broker on a directory of its own that does not wait for the disk.
 pub(super) fn test_broker() -> Arc<Broker> {

@@ -13,3 +13,5 @@ pub(crate) use header::RequestHeader;
 pub(crate) use header::tests::request_frame;
 pub(crate) use kafka_protocol::error::ResponseError as ErrorCode;
 pub(crate) use shape::Shape;
+#[cfg(test)]
+pub(crate) use shape::generated::Vocabulary;

@@ -9,6 +9,9 @@
 //! limits it to those versions. Strings, bytes and arrays may be null. In flexible versions lengths are
 //! varints and each struct ends with tagged fields, which the walk skips.
 
+#[cfg(test)]
+pub(crate) mod generated;
+
 /// How many array elements and tagged fields one request may have in all. Decoded they take up to some hundred
 /// bytes each, many times what they take in the frame.
 const MAX_ELEMENTS: usize = 200_000;

@@ -1,7 +1,11 @@
 //! A full disk: producers get an error, readers go on, and with space again all is well.
 //!
-//! It needs a small file system: set `LOG_SERVER_SMALL_DISK` to a directory on one (for example a tmpfs of 16 MiB);
-//! without it the scenario says so and ends.
+//! It needs a small file system: a tmpfs that it mounts itself where that is allowed, else the directory that
+//! `LOG_SERVER_SMALL_DISK` names. Without both the scenario says so and ends; `log/tests/failing_disk.rs` plays it
+//! through on a simulated disk in any case.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use kafka_protocol::messages::CreateTopicsRequest;
 
@@ -10,16 +14,41 @@ use crate::client::{Client, ServerProcess, batch, create_topic, produce_request,
 /// KAFKA_STORAGE_ERROR.
 const STORAGE_ERROR: i16 = 56;
 
+/// A tmpfs of 6 MiB, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// None where this process may not mount.
+    fn mount() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m", "log-server-test"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then_some(SmallDisk(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily, as the server may not have gone yet when the scenario fails.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_recovers() {
-    let Some(disk) = std::env::var_os("LOG_SERVER_SMALL_DISK").map(std::path::PathBuf::from) else {
-        println!("skipped: LOG_SERVER_SMALL_DISK is not set");
+    let mounted = SmallDisk::mount();
+    let named = || std::env::var_os("LOG_SERVER_SMALL_DISK").map(PathBuf::from);
+    let Some(disk) = mounted.as_ref().map(|disk| disk.0.path().to_owned()).or_else(named) else {
+        println!("skipped: a tmpfs cannot be mounted, and LOG_SERVER_SMALL_DISK is not set");
         return;
     };
     let data_dir = disk.join("data");
     let _ = std::fs::remove_dir_all(&data_dir);
     let ballast = disk.join("ballast");
-    std::fs::write(&ballast, vec![0; 4 << 20]).expect("the ballast fits");
+    std::fs::write(&ballast, vec![0; 2 << 20]).expect("the ballast fits");
     let server = ServerProcess::start(&data_dir, &[]);
     let mut client = Client::connect(server.address).expect("the server listens");
     create_topic(&mut client, "numbers");

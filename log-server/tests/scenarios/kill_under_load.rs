@@ -61,6 +61,7 @@ fn nothing_acknowledged_is_lost_repeated_or_reordered() {
     let server = ServerProcess::start(directory.path(), &options);
     let mut client = Client::connect(server.address).expect("the server listens");
     check(&read_all(&mut client, "numbers"), next, rounds);
+    println!("{rounds} kills, {next} records acknowledged");
     drop(client);
     server.terminate();
 }

@@ -19,6 +19,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::client::{Client, ServerProcess, create_topic, produce_request, topic_name};
 
+/// How often the server is killed, unless `LOG_SERVER_ROUNDS` says otherwise.
 const ROUNDS: u32 = 10;
 const TOPICS: [&str; 2] = ["left", "right"];
 const GROUP: &str = "story";
@@ -31,7 +32,9 @@ fn transactions_are_whole_after_every_kill() {
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().expect("a directory");
     let mut story = Story::default();
-    for round in 0..ROUNDS {
+    let rounds =
+        std::env::var("LOG_SERVER_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    for round in 0..rounds {
         let mut server = ServerProcess::start(directory.path(), &[]);
         let mut client = Client::connect(server.address).expect("the server listens");
         if round == 0 {
@@ -58,7 +61,8 @@ fn transactions_are_whole_after_every_kill() {
     let server = ServerProcess::start(directory.path(), &[]);
     let mut client = Client::connect(server.address).expect("the server listens");
     Writer::begin(&mut client).expect("the writer gets its epoch");
-    story.check(&mut client, ROUNDS);
+    story.check(&mut client, rounds);
+    println!("{rounds} kills, {} of {} transactions committed", story.committed.len(), story.next);
     assert!(story.committed.len() > 10, "only {} transactions", story.committed.len());
     server.terminate();
 }
