@@ -2,6 +2,7 @@
 
 mod client;
 mod disk_full;
+mod dump_log;
 mod inspect;
 mod kill_under_load;
 mod metrics;
