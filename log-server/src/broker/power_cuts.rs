@@ -26,7 +26,7 @@ use crate::protocol::request_frame;
 use crate::records::{BatchBuilder, BatchHeader, NewRecord, Records};
 use crate::topics::CreateTopic;
 
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 6;
 const LIVES: u32 = 5;
 const TOPICS: [&str; 2] = ["left", "right"];
 /// A request that is not answered by then waits for a disk that has no power.

@@ -18,7 +18,7 @@ use crate::protocol::ErrorCode;
 use crate::records::{BatchHeader, Records};
 use crate::topics::TopicConfig;
 
-const TRIALS: u32 = 300;
+const TRIALS: u32 = 150;
 /// How much of the end is damaged.
 const TAIL_BYTES: usize = 64 * 1024;
 const RECORDS: i64 = 700;

@@ -18,7 +18,7 @@ use crate::protocol::ErrorCode;
 use crate::records::{BatchBuilder, BatchHeader, NO_SEQUENCE, NewRecord, Records};
 use crate::topics::TopicConfig;
 
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 50;
 /// How often the log is opened again per seed.
 const LIVES: u32 = 6;
 /// Producers 0 and 1 are idempotent, the others transactional.
