@@ -70,3 +70,72 @@ fn a_versioned_table_is_refused_as_long_as_there_is_none() {
     let text = builder.build().unwrap_err().to_string();
     assert!(text.contains("`counts` is to be versioned"), "{text}");
 }
+
+#[test]
+fn windows_that_cannot_be_are_listed_with_their_store() {
+    let builder = StreamsBuilder::new();
+    let rides = builder.stream::<String, i64>("rides").group_by_key();
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    let hopping = TimeWindows::of_size(second).advance_by(minute).no_grace();
+    let _ = rides.windowed_by(hopping).count_with(Materialized::named("hopping"));
+    let sessions = SessionWindows::of_inactivity_gap(Duration::ZERO).no_grace();
+    let _ = rides.windowed_by(sessions).count_with(Materialized::named("gapless"));
+    let sliding = SlidingWindows::of_time_difference(minute).no_grace();
+    let _ = rides.windowed_by(sliding).count_with(Materialized::named("sliding").retention(minute));
+    let sessions = SessionWindows::of_inactivity_gap(minute).grace(minute);
+    let _ = rides.windowed_by(sessions).count_with(Materialized::named("sessions").retention(minute));
+    let endless = rides.windowed_by(UnlimitedWindows::new()).emit_strategy(EmitStrategy::OnWindowClose);
+    let _ = endless.count_with(Materialized::named("endless"));
+    let error = builder.build().unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "store `hopping`: windows of 1s cannot begin 60s apart",
+        "store `gapless`: an inactivity gap of 0ns is too short",
+        "store `sliding` keeps windows for 60s, which is less than twice their time difference and grace, 120s",
+        "store `sessions` keeps sessions for 60s, which is less than their gap and grace, 120s",
+        "store `endless`: results are to leave when a window is closed, but these windows never close",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    assert_eq!(error.faults.len(), 5, "{text}");
+}
+
+#[test]
+fn streams_folded_together_are_named_and_numbered_as_in_kafka() {
+    let describe = |named: bool| {
+        let builder = StreamsBuilder::new();
+        let fares = builder.stream::<String, i64>("fares").group_by_key();
+        let tips = builder.stream::<String, i64>("tips").group_by(|zone, _| zone.clone()).named("by-zone");
+        let income = fares.cogroup(|_, fare, sum: i64| sum + fare).cogroup(&tips, |_, tip, sum| sum + tip);
+        let table = income.aggregate(|| 0);
+        let table = if named { table.named("income") } else { table };
+        table.to_stream().to("out");
+        builder.build().unwrap().describe()
+    };
+    let text = describe(false);
+    // Numbers: two sources, the key selection, the store, three of the repartition, then the nodes.
+    for part in [
+        "COGROUPKSTREAM-AGGREGATE-0000000007 (stores: [COGROUPKSTREAM-AGGREGATE-STATE-STORE-0000000003])",
+        "COGROUPKSTREAM-AGGREGATE-0000000008 (stores: [COGROUPKSTREAM-AGGREGATE-STATE-STORE-0000000003])",
+        "COGROUPKSTREAM-MERGE-0000000009",
+        "(topics: [by-zone-repartition])",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    let text = describe(true);
+    for part in ["income-cogroup-agg-0", "income-cogroup-agg-1", "income-cogroup-merge"] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn streams_of_two_builders_are_not_folded_together() {
+    let builder = StreamsBuilder::new();
+    let fares = builder.stream::<String, i64>("fares").group_by_key();
+    let others = StreamsBuilder::new().stream::<String, i64>("tips").group_by_key();
+    let _ = fares
+        .cogroup(|_, fare, sum: i64| sum + fare)
+        .cogroup(&others, |_, tip, sum| sum + tip)
+        .aggregate(|| 0);
+    assert!(builder.build().unwrap_err().to_string().contains("two builders"));
+}

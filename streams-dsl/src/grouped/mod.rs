@@ -18,6 +18,9 @@ mod window_output;
 mod window_store;
 mod windowed_by;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

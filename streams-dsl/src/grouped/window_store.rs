@@ -47,8 +47,9 @@ impl Spans {
     fn least_retention(&self) -> Duration {
         let reach = match self {
             Spans::Fixed(_) => self.size(),
-            // A record looks for windows that begin two time differences before it.
-            Spans::Sliding(_) => self.size().saturating_mul(2),
+            // A record looks for windows that begin two time differences before it; with a retention of 0 it would not
+            // even find those of its own time.
+            Spans::Sliding(_) => self.size().saturating_mul(2).max(Duration::from_millis(1)),
         };
         reach.saturating_add(self.grace())
     }

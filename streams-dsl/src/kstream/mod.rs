@@ -20,6 +20,7 @@ mod step;
 mod to;
 mod to_table;
 mod window_join;
+mod windowed_by;
 mod within;
 
 use std::fmt;

@@ -57,7 +57,8 @@ use streams_core::time::Timestamp;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a stream cannot be cut into windows by `{Self}`",
-    note = "say how late records may be: `.grace(..)` or `.no_grace()` behind `TimeWindows::of_size(..)`",
+    note = "say how late records may be: `.grace(..)` or `.no_grace()` behind `TimeWindows::of_size(..)`, \
+            `SlidingWindows::of_time_difference(..)` or `SessionWindows::of_inactivity_gap(..)`",
     note = "windows of your own implement `Windows`"
 )]
 pub trait Windows: Debug + Send + Sync + 'static {
