@@ -181,9 +181,21 @@ impl<K: 'static, T: Data> KeyValueStore<K, T> {
     /// # Errors
     /// As [`KeyValueStore::get`].
     pub fn prefix_scan(&mut self, prefix: &[u8]) -> Result<KeyValues<'_, K, T>, StoreError> {
+        self.prefix_scan_from(prefix, prefix)
+    }
+
+    /// The entries whose keys' bytes begin with `prefix`, ascending, from those at or behind `from` on.
+    ///
+    /// # Errors
+    /// As [`KeyValueStore::get`].
+    pub fn prefix_scan_from(
+        &mut self,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> Result<KeyValues<'_, K, T>, StoreError> {
         let end = behind_prefix(prefix);
         let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.scan((Bound::Included(prefix), upper), Direction::Forward)
+        self.scan((Bound::Included(from), upper), Direction::Forward)
     }
 
     fn range_in(

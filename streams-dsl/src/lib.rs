@@ -32,7 +32,7 @@ pub use kstream::{
 pub use ktable::{KGroupedTable, KTable, TableWith};
 pub use options::{
     Branched, BufferConfig, Consumed, EmitEarly, Grouped, Joined, Materialized, Produced, Repartitioned,
-    ShutDown, StreamJoined, Suppressed, WhenFull,
+    ShutDown, StreamJoined, Suppressed, TableJoined, WhenFull,
 };
 pub use streams_builder::StreamsBuilder;
 pub use topology_config::{TopologyConfig, UnknownOptimization};

@@ -24,6 +24,8 @@ pub struct Shared {
     pub output: Output,
     /// Partition counts of the topics that sinks write to, for custom partitioners.
     pub partition_counts: PartitionCounts,
+    /// The partition of the task: that of all records that it reads.
+    pub partition: i32,
     /// The task's punctuations.
     pub punctuations: PunctuationSchedule,
     /// The largest event time seen by the task.
@@ -72,6 +74,7 @@ impl Shared {
             globals,
             output: Output::default(),
             partition_counts,
+            partition: 0,
             punctuations: PunctuationSchedule::default(),
             stream_time: Timestamp::UNKNOWN,
             wall_clock: Timestamp::ZERO,

@@ -140,6 +140,7 @@ impl<M: FetchedRecord> StreamTask<M> {
         let mut shared = Shared::new(stores, globals, partition_counts);
         shared.emit_interval = config.emit_interval;
         config.apply_policies(&mut shared);
+        shared.partition = id.partition as i32;
         application.full_names().for_each(|(name, full_name)| shared.output.rename(name, full_name));
         Ok(StreamTask {
             id,

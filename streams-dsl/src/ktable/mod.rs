@@ -3,6 +3,7 @@
 mod change_serde;
 mod derived;
 mod filter;
+mod foreign_key;
 mod group;
 mod join;
 mod map_values;

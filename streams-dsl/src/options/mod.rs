@@ -11,6 +11,7 @@ mod repartitioned;
 mod serde_choice;
 mod stream_joined;
 mod suppressed;
+mod table_joined;
 
 pub use branched::Branched;
 pub use buffer_config::{BufferConfig, EmitEarly, ShutDown, WhenFull};
@@ -25,3 +26,4 @@ pub(crate) use serde_choice::{SerdeChoice, SharedSerde, default_serde};
 pub use stream_joined::StreamJoined;
 pub use suppressed::Suppressed;
 pub(crate) use suppressed::{Bounds, Until};
+pub use table_joined::TableJoined;

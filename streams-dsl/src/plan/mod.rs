@@ -25,10 +25,16 @@ use streams_core::topology::TopologyFault;
 /// The plan as handles share it.
 pub(crate) type PlanRef = Rc<RefCell<Plan>>;
 
+/// See [`Plan::owe_store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwedNumber(u32);
+
 /// Everything that was asked for so far.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     next_number: u32,
+    /// A number that the last operator takes, unless the user's next word makes it needless.
+    owed: Option<OwedNumber>,
     names: Names,
     nodes: Vec<PlanNode>,
     stores: Vec<Arc<dyn StoreBuilder>>,
@@ -38,16 +44,41 @@ pub(crate) struct Plan {
 impl Plan {
     /// A generated name, `PREFIX` and the next number; the number is taken even where the name is not used.
     pub(crate) fn generate(&mut self, prefix: &str) -> String {
-        let number = self.next_number;
-        self.next_number += 1;
-        format!("{prefix}{number:010}")
+        format!("{prefix}{:010}", self.take_number())
     }
 
     /// A generated store name, as Kafka's `newStoreName`.
     pub(crate) fn generate_store(&mut self, prefix: &str) -> String {
+        format!("{prefix}STATE-STORE-{:010}", self.take_number())
+    }
+
+    /// A generated store name whose number is free again if [`Plan::forgive`] comes before the next number is taken:
+    /// Kafka Streams knows earlier than we whether a name is given.
+    pub(crate) fn owe_store(&mut self, prefix: &str) -> (String, OwedNumber) {
+        self.pay();
+        let number = OwedNumber(self.next_number);
+        self.owed = Some(number);
+        (format!("{prefix}STATE-STORE-{:010}", number.0), number)
+    }
+
+    /// Gives an owed number back.
+    pub(crate) fn forgive(&mut self, number: OwedNumber) {
+        if self.owed == Some(number) {
+            self.owed = None;
+        }
+    }
+
+    fn take_number(&mut self) -> u32 {
+        self.pay();
         let number = self.next_number;
         self.next_number += 1;
-        format!("{prefix}STATE-STORE-{number:010}")
+        number
+    }
+
+    fn pay(&mut self) {
+        if self.owed.take().is_some() {
+            self.next_number += 1;
+        }
     }
 
     /// A new operator, to be named by `.named(..)`.

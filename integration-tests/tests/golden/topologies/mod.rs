@@ -4,6 +4,7 @@ mod aggregation;
 mod application;
 mod cogroup;
 mod emit_final;
+mod foreign_key;
 mod ktable;
 mod processor_api;
 mod session;
@@ -46,6 +47,7 @@ pub(crate) fn find(case: &str) -> Option<Build> {
         stream_table::CASES,
         suppressed::CASES,
         table_table::CASES,
+        foreign_key::CASES,
         application::CASES,
         processor_api::CASES,
     ];

@@ -1,0 +1,89 @@
+//! The table that a foreign-key join makes.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, slot_of};
+use streams_core::record::{Data, Record};
+use streams_core::topology::ProcessorSpec;
+
+use crate::change::Change;
+use crate::ktable::output::TableOutput;
+use crate::ktable::{TableLogic, TableStore, View};
+use crate::plan::{OwedNumber, Place};
+
+/// The plan's side of the result: it has a store where it was named, or where something behind it needs one.
+pub(super) struct ResultTable<K, R> {
+    /// The store that it gets if it needs one and none was named.
+    pub(super) own: TableStore<K, R>,
+    pub(super) named: RefCell<Option<TableStore<K, R>>>,
+    pub(super) stored: Cell<bool>,
+    pub(super) send_old: Cell<bool>,
+    /// The number in the name of its own store: Kafka Streams takes it only where none was named.
+    pub(super) number: OwedNumber,
+    pub(super) place: Place,
+}
+
+impl<K: Data, R: Data> ResultTable<K, R> {
+    /// The store, if it is to be there.
+    pub(super) fn store(&self) -> Option<TableStore<K, R>> {
+        self.named.borrow().clone().or_else(|| self.stored.get().then(|| self.own.clone()))
+    }
+
+    /// The node.
+    pub(super) fn spec(&self) -> ProcessorSpec {
+        let (store, send_old) = (self.store(), self.send_old.get());
+        ProcessorSpec::from_factory::<K, Option<R>, K, Change<R>>(move |context: &mut InitContext<'_>| {
+            Ok(Box::new(ResultNode { output: TableOutput::open(store.as_ref(), send_old, context)? }))
+        })
+    }
+}
+
+impl<K: Data, R: Data> TableLogic<K, R> for ResultTable<K, R> {
+    fn enable_old_values(&self, force: bool) -> bool {
+        if !force && self.store().is_none() {
+            return false;
+        }
+        self.stored.set(true);
+        self.send_old.set(true);
+        true
+    }
+
+    fn view(&self) -> View<K, R> {
+        self.stored.set(true);
+        View::of_store(&self.store().unwrap_or_else(|| self.own.clone()))
+    }
+
+    fn materialize(&self, store: TableStore<K, R>) -> Result<(), String> {
+        self.place.plan.borrow_mut().forgive(self.number);
+        match self.named.replace(Some(store)) {
+            None => Ok(()),
+            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
+        }
+    }
+
+    fn is_versioned(&self) -> bool {
+        self.store().is_some_and(|store| store.options.history.is_some())
+    }
+}
+
+struct ResultNode<K, R> {
+    output: TableOutput<K, R>,
+}
+
+impl<K: Data, R: Data> Node for ResultNode<K, R> {
+    fn process(&mut self, slot: &mut dyn Any, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
+        let Some(record) = slot_of::<K, Option<R>>(slot)?.take() else { return Ok(()) };
+        let Record { key, value: new, timestamp, headers } = record;
+        let old = self.output.old(&key, context, || None)?;
+        self.output.emit(Record { key, value: Change::new(old, new), timestamp, headers }, context)
+    }
+
+    fn flush(&mut self, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
+        self.output.flush(context)
+    }
+}
+
+/// The result as other tables see it.
+pub(super) type SharedResult<K, R> = Rc<ResultTable<K, R>>;
