@@ -1,7 +1,7 @@
 //! Settings that shape a topology while it is built.
 
 /// How a topology is built (the part of Kafka's configuration that `StreamsBuilder.build(Properties)` reads). Each
-/// setting changes which topics exist, so all are off by default, as in Kafka Streams.
+/// setting changes which topics exist, or which topologies do, so all are off by default, as in Kafka Streams.
 ///
 /// ```
 /// use streams_dsl::prelude::*;
@@ -20,6 +20,9 @@ pub struct TopologyConfig {
     pub merge_repartition_topics: bool,
     /// A stream that is joined with itself is kept once (`single.store.self.join`).
     pub single_store_self_join: bool,
+    /// Refuse stores and topics whose names are numbers that change when the topology does (KIP-1111,
+    /// `ensure.explicit.internal.resource.naming`): `build` lists each of them.
+    pub ensure_explicit_names: bool,
 }
 
 const REUSE: &str = "reuse.ktable.source.topics";
@@ -34,7 +37,24 @@ impl TopologyConfig {
             reuse_ktable_source_topics: optimize,
             merge_repartition_topics: optimize,
             single_store_self_join: optimize,
+            ..self
         }
+    }
+
+    /// The settings with or without leave for automatic names.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let rides = builder.stream::<String, i64>("rides");
+    /// rides.group_by(|_, fare| fare / 10).named("by-price").count().to_stream().to("counts");
+    /// let error = builder.build_with(&TopologyConfig::default().ensure_explicit_names(true)).unwrap_err();
+    /// assert!(error.to_string().contains("state store `KSTREAM-AGGREGATE-STATE-STORE-0000000002`"));
+    /// ```
+    #[must_use]
+    pub fn ensure_explicit_names(self, on: bool) -> Self {
+        TopologyConfig { ensure_explicit_names: on, ..self }
     }
 
     /// The settings with this optimisation on or off.

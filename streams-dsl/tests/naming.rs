@@ -139,3 +139,37 @@ fn streams_of_two_builders_are_not_folded_together() {
         .aggregate(|| 0);
     assert!(builder.build().unwrap_err().to_string().contains("two builders"));
 }
+
+#[test]
+fn every_automatic_name_is_listed_where_they_are_forbidden() {
+    let build = |named: bool| {
+        let builder = StreamsBuilder::new();
+        let rides = builder.stream::<String, i64>("rides");
+        let drivers = builder.table::<String, String>("drivers");
+        let rekeyed = rides.select_key(|_, fare| fare.to_string());
+        if named {
+            rekeyed.join(&drivers, |fare, name| format!("{name}{fare}")).named("with-driver").to("joined");
+            let grouped = rekeyed.group_by_key().named("by-fare");
+            grouped.count_with(Materialized::named("counts")).to_stream().to("counts");
+        } else {
+            rekeyed.join(&drivers, |fare, name| format!("{name}{fare}")).to("joined");
+            rekeyed.group_by_key().count().to_stream().to("counts");
+        }
+        builder.build_with(&TopologyConfig::default().ensure_explicit_names(true))
+    };
+    let error = build(false).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "the state store `drivers-STATE-STORE-0000000001` has an automatic name",
+        "the state store `KSTREAM-AGGREGATE-STATE-STORE-",
+        "the topic `KSTREAM-KEY-SELECT-0000000004-repartition` has an automatic name",
+        "the topic `KSTREAM-AGGREGATE-STATE-STORE-",
+        "say `.named(..)` behind the grouping",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    assert_eq!(error.faults.len(), 4, "{text}");
+    let text = build(true).unwrap_err().to_string();
+    assert!(text.contains("drivers-STATE-STORE-0000000001"), "{text}");
+    assert_eq!(text.matches("automatic name").count(), 1, "{text}");
+}

@@ -142,6 +142,16 @@ impl TopologyBuilder {
         self
     }
 
+    /// Names of the stores added so far, without global ones.
+    pub fn store_names(&self) -> impl Iterator<Item = &str> {
+        self.stores.iter().map(|store| store.builder.name())
+    }
+
+    /// Names of the topology's own topics declared so far.
+    pub fn internal_topic_names(&self) -> impl Iterator<Item = &str> {
+        self.internal_topics.keys().map(|name| &**name)
+    }
+
     /// Notes a fault that a layer above has found, to be listed with the others.
     pub fn fault(&mut self, fault: TopologyFault) -> &mut Self {
         self.faults.push(fault);

@@ -145,6 +145,19 @@ pub enum TopologyFault {
         /// What there is not.
         lacks: &'static str,
     },
+    /// A store's or topic's name is an automatic one, though the settings forbid that (KIP-1111).
+    #[error(
+        "the {resource} `{name}` has an automatic name, which changes with the topology and which \
+         `ensure.explicit.internal.resource.naming` forbids: {remedy}"
+    )]
+    AutomaticName {
+        /// What it is.
+        resource: &'static str,
+        /// Its name.
+        name: String,
+        /// How to name it.
+        remedy: &'static str,
+    },
     /// There is nothing to read from.
     #[error("the topology has no source: begin with `stream(..)` or `table(..)`")]
     NoSource,

@@ -8,9 +8,9 @@ use streams_core::topology::{
     ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError, TopologyFault,
 };
 
-use super::Plan;
 use super::name::Name;
 use super::node::{NodeId, NodeTag, RepartitionNodes};
+use super::{Plan, automatic};
 use crate::topology_config::TopologyConfig;
 
 /// The topology in the making, as one plan node sees it while it adds itself.
@@ -182,6 +182,9 @@ impl Plan {
                 outputs: &outputs,
             });
             outputs.push(output);
+        }
+        if config.ensure_explicit_names {
+            automatic::refuse(&mut builder);
         }
         builder.build()
     }

@@ -4,6 +4,7 @@
 //! exactly as Kafka Streams does: a number is taken when an operator is added, named or not, so that naming one operator
 //! never renames another.
 
+mod automatic;
 mod lower;
 mod name;
 mod node;

@@ -227,11 +227,7 @@ impl Fuzz {
     }
 
     /// True if it was answered, false if the connection would be closed, none if it waits.
-    async fn outcome(
-        &self,
-        broker: &Arc<Broker>,
-        frame: Bytes,
-    ) -> Option<bool> {
+    async fn outcome(&self, broker: &Arc<Broker>, frame: Bytes) -> Option<bool> {
         let session = Session::of_test(SecurityProtocol::Plaintext);
         let serving = async {
             match broker.apis().serve(broker, &session, frame).await {
