@@ -1,7 +1,5 @@
 //! Sub-topologies: parts of the topology that share no record and no store, each with tasks of its own.
 
-use std::sync::Arc;
-
 use super::builder::Topology;
 use super::check::parents_first;
 use super::node::NodeKind;
@@ -10,8 +8,8 @@ use super::node::NodeKind;
 /// repartition topic are two: records cross between them through the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubTopology {
-    /// Its number: that of its first source in the order of names, as in Kafka Streams, the parts of global
-    /// stores counted.
+    /// Its number, by the order in which first nodes were added, as in Kafka Streams since 4.0; the parts of global
+    /// stores count.
     pub id: u32,
     /// Places of its nodes in [`Topology::nodes`], parents before children.
     pub nodes: Vec<usize>,
@@ -21,7 +19,7 @@ pub struct SubTopology {
     pub global: Option<usize>,
 }
 
-/// Groups the nodes and numbers the groups: sources in the order of their names first, as Kafka Streams'
+/// Groups the nodes and numbers the groups in the order in which nodes were added, as Kafka Streams'
 /// `InternalTopologyBuilder.makeNodeGroups`.
 pub(super) fn group(topology: &Topology) -> Vec<SubTopology> {
     let mut sets = DisjointSets::new(topology.nodes().len());
@@ -37,13 +35,8 @@ pub(super) fn group(topology: &Topology) -> Vec<SubTopology> {
             }
         }
     }
-    let mut order: Vec<usize> = (0..topology.nodes().len()).collect();
-    order.sort_by_key(|&place| {
-        let node = &topology.nodes()[place];
-        (!matches!(node.kind, NodeKind::Source(_)), Arc::clone(&node.name))
-    });
     let mut roots: Vec<usize> = Vec::new();
-    for place in order {
+    for place in 0..topology.nodes().len() {
         let root = sets.root(place);
         if !roots.contains(&root) {
             roots.push(root);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streams_core::record::{Data, Record};
 
 use super::{KStream, step};
+use crate::plan::NodeTag;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Makes each record none, one or many, all of its time and headers. The answer must own what it yields: end an
@@ -36,7 +37,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         V: Data,
     {
         let map = Arc::new(map);
-        self.with_keys(self.place.then("KSTREAM-FLATMAP-", move |lowering| {
+        self.with_keys(self.place.then_tagged("KSTREAM-FLATMAP-", NodeTag::KeyChanging, move |lowering| {
             let map = Arc::clone(&map);
             lowering.processor(step::<K, V, K2, V2>(move |slot, context| {
                 let Some(Record { key, value, timestamp, headers }) = slot.take() else { return Ok(()) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streams_core::record::{Data, Record};
 
 use super::{KStream, step};
+use crate::plan::NodeTag;
 
 const NAME: &str = "KSTREAM-FLATMAPVALUES-";
 
@@ -68,7 +69,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         V: Data,
     {
         let map = Arc::new(map);
-        self.with_values(self.place.then(NAME, move |lowering| {
+        self.with_values(self.place.then_tagged(NAME, NodeTag::ValueChanging, move |lowering| {
             let map = Arc::clone(&map);
             lowering.processor(step::<K, V, K, V2>(move |slot, context| {
                 let Some(Record { key, value, timestamp, headers }) = slot.take() else { return Ok(()) };

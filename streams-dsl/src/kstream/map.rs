@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streams_core::record::{Data, Record};
 
 use super::{KStream, step};
+use crate::plan::NodeTag;
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Makes each record another key and value. Grouping or joining behind it goes through a repartition topic, for the
@@ -35,7 +36,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         V: Data,
     {
         let map = Arc::new(map);
-        self.with_keys(self.place.then("KSTREAM-MAP-", move |lowering| {
+        self.with_keys(self.place.then_tagged("KSTREAM-MAP-", NodeTag::KeyChanging, move |lowering| {
             let map = Arc::clone(&map);
             lowering.processor(step::<K, V, K2, V2>(move |slot, context| match slot.take() {
                 Some(Record { key, value, timestamp, headers }) => {

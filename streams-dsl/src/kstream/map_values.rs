@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streams_core::record::{Data, Record};
 
 use super::{KStream, step};
+use crate::plan::NodeTag;
 
 const NAME: &str = "KSTREAM-MAPVALUES-";
 
@@ -63,7 +64,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         V: Data,
     {
         let map = Arc::new(map);
-        self.with_values(self.place.then(NAME, move |lowering| {
+        self.with_values(self.place.then_tagged(NAME, NodeTag::ValueChanging, move |lowering| {
             let map = Arc::clone(&map);
             lowering.processor(step::<K, V, K, V2>(move |slot, context| match slot.take() {
                 Some(Record { key, value, timestamp, headers }) => {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use streams_core::record::Data;
 
 use super::{KStream, step};
-use crate::plan::{Place, PlanNode};
+use crate::plan::{NodeTag, Place, PlanNode};
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// The records of both streams in one, each stream's in its own order.
@@ -43,7 +43,8 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         let lower = |lowering: &mut crate::plan::Lowering<'_>| {
             lowering.processor(step::<K, V, K, V>(|slot, context| context.forward_slot(slot)));
         };
-        let node = self.place.plan.borrow_mut().add(PlanNode::new(name, parents, lower));
+        let node =
+            self.place.plan.borrow_mut().add(PlanNode::new(name, parents, lower).tagged(NodeTag::Merge));
         KStream {
             place: Place { plan: Rc::clone(&self.place.plan), node, operator, sources },
             rekeyed: self.rekeyed || other.rekeyed,

@@ -7,7 +7,7 @@ use streams_core::record::Data;
 use streams_core::topology::ProcessorSpec;
 
 use super::KStream;
-use crate::plan::Lowering;
+use crate::plan::{Lowering, NodeTag};
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Hands each record to a [`Processor`] of your own, which may forward records of any type, keep state in the
@@ -58,10 +58,14 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     {
         let make = Arc::new(make);
         let stores: Vec<Arc<str>> = stores.into_iter().map(Arc::from).collect();
-        self.with_keys(self.place.then("KSTREAM-PROCESSOR-", move |lowering: &mut Lowering<'_>| {
-            let make = Arc::clone(&make);
-            let spec = ProcessorSpec::new::<P, K, V, K2, V2>(move |context| make(context));
-            lowering.processor(spec.with_stores(stores.iter().cloned()));
-        }))
+        self.with_keys(self.place.then_tagged(
+            "KSTREAM-PROCESSOR-",
+            NodeTag::ValueChanging,
+            move |lowering: &mut Lowering<'_>| {
+                let make = Arc::clone(&make);
+                let spec = ProcessorSpec::new::<P, K, V, K2, V2>(move |context| make(context));
+                lowering.processor(spec.with_stores(stores.iter().cloned()));
+            },
+        ))
     }
 }

@@ -11,7 +11,7 @@ use streams_core::time::Timestamp;
 use streams_core::topology::ProcessorSpec;
 
 use super::KStream;
-use crate::plan::Lowering;
+use crate::plan::{Lowering, NodeTag};
 
 impl<K: 'static, V: 'static> KStream<K, V> {
     /// Hands each record to a [`FixedKeyProcessor`] of your own: as [`process`](KStream::process), but keys stay, so
@@ -59,11 +59,15 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     {
         let make = Arc::new(make);
         let stores: Vec<Arc<str>> = stores.into_iter().map(Arc::from).collect();
-        self.with_values(self.place.then("KSTREAM-PROCESSVALUES-", move |lowering: &mut Lowering<'_>| {
-            let make = Arc::clone(&make);
-            let spec = ProcessorSpec::new::<_, K, V, K, V2>(move |context| make(context).map(FixedKey));
-            lowering.processor(spec.with_stores(stores.iter().cloned()));
-        }))
+        self.with_values(self.place.then_tagged(
+            "KSTREAM-PROCESSVALUES-",
+            NodeTag::ValueChanging,
+            move |lowering: &mut Lowering<'_>| {
+                let make = Arc::clone(&make);
+                let spec = ProcessorSpec::new::<_, K, V, K, V2>(move |context| make(context).map(FixedKey));
+                lowering.processor(spec.with_stores(stores.iter().cloned()));
+            },
+        ))
     }
 }
 

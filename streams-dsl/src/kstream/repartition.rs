@@ -80,6 +80,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
             base,
             key_serde: repartitioned.key_serde.or_carried(self.key_serde.as_ref()),
             value_serde: repartitioned.value_serde.or_carried(self.value_serde.as_ref()),
+            mergeable: false,
             partitions: repartitioned.partitions,
             partitioner: repartitioned.partitioner,
         })
@@ -106,6 +107,8 @@ pub(crate) struct NewRepartition<K, V> {
     pub(crate) base: Name,
     pub(crate) key_serde: SharedSerde<K>,
     pub(crate) value_serde: SharedSerde<V>,
+    /// See [`RepartitionName::mergeable`].
+    pub(crate) mergeable: bool,
     pub(crate) partitions: Option<i32>,
     pub(crate) partitioner: Partitioner<K, V>,
 }
@@ -123,6 +126,7 @@ impl<K, V> NewRepartition<K, V> {
             base: base.clone(),
             key_serde: Arc::clone(keys),
             value_serde: Arc::clone(values),
+            mergeable: true,
             partitions: None,
             partitioner: Partitioner::default(),
         }
@@ -136,7 +140,8 @@ pub(crate) fn add_repartition<K: Data, V: Data>(place: &Place, new: NewRepartiti
     let generated = [generate("KSTREAM-SINK-"), generate("KSTREAM-FILTER-"), generate("KSTREAM-SOURCE-")];
     let operator = new.operator;
     let name = new.base.clone();
-    let tag = NodeTag::Repartition(RepartitionName { base: new.base.clone(), generated });
+    let tag =
+        NodeTag::Repartition(RepartitionName { base: new.base.clone(), generated, mergeable: new.mergeable });
     let lower = move |lowering: &mut Lowering<'_>| lower(&new, lowering);
     let node = plan.add(PlanNode::new(name, [place.node], lower).tagged(tag));
     drop(plan);

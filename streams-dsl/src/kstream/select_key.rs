@@ -5,6 +5,7 @@ use std::sync::Arc;
 use streams_core::record::{Data, Record};
 
 use super::{KStream, step};
+use crate::plan::NodeTag;
 
 const NAME: &str = "KSTREAM-KEY-SELECT-";
 
@@ -36,7 +37,7 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         V: Data,
     {
         let select = Arc::new(select);
-        let place = self.place.then(NAME, move |lowering| {
+        let place = self.place.then_tagged(NAME, NodeTag::KeyChanging, move |lowering| {
             let select = Arc::clone(&select);
             lowering.processor(step::<K, V, K2, V>(move |slot, context| match slot.take() {
                 Some(Record { key, value, timestamp, headers }) => {

@@ -8,8 +8,9 @@ use streams_core::topology::{
     ProcessorSpec, SinkSpec, SourceSpec, Topology, TopologyBuilder, TopologyError, TopologyFault,
 };
 
-use super::name::Name;
-use super::node::{NodeId, NodeTag, RepartitionNodes};
+use super::layout::Layout;
+use super::name::{Name, Names};
+use super::node::{NodeId, NodeTag, PlanNode, RepartitionNodes};
 use super::{Plan, automatic};
 use crate::topology_config::TopologyConfig;
 
@@ -26,6 +27,7 @@ pub(crate) struct Lowering<'a> {
     keep_null_keys: bool,
     node: NodeId,
     plan: &'a Plan,
+    layout: &'a Layout,
     outputs: &'a [Arc<str>],
 }
 
@@ -62,10 +64,9 @@ impl Lowering<'_> {
 
     /// Whether two earlier nodes get their records from the same nodes.
     pub(crate) fn share_parents(&self, one: NodeId, other: NodeId) -> bool {
-        let parents = |node: NodeId| self.plan.nodes[node.0 as usize].parents.iter();
-        let mut pairs = parents(one).zip(parents(other));
-        parents(one).len() == parents(other).len()
-            && pairs.all(|(one, other)| self.output_of(*one) == self.output_of(*other))
+        let (one, other) = (self.layout.parents(one), self.layout.parents(other));
+        let mut pairs = one.iter().zip(other);
+        one.len() == other.len() && pairs.all(|(one, other)| self.output_of(*one) == self.output_of(*other))
     }
 
     /// Adds the node as a source.
@@ -129,76 +130,105 @@ impl Plan {
     /// Every fault of the plan and of the topology at once.
     pub(crate) fn lower(&self, config: &TopologyConfig) -> Result<Topology, TopologyError> {
         let mut builder = TopologyBuilder::new();
-        let mut outputs: Vec<Arc<str>> = Vec::with_capacity(self.nodes.len());
         for fault in &self.faults {
             builder.fault(fault.clone());
         }
         for store in &self.stores {
             builder.add_store::<&str>(Arc::clone(store), &[]);
         }
-        let keep_null_keys = self.nodes_before_relaxed_joins();
-        let mut sources: Vec<(&str, RecordType, Arc<str>)> = Vec::new();
-        // One stream or grouping that is repartitioned twice under one name is repartitioned once.
-        let mut repartitions: Vec<Repartitioned> = Vec::new();
-        for (node, keep_null_keys) in self.nodes.iter().zip(keep_null_keys) {
-            let name = node.name.resolve(&self.names);
-            let mut repartition = None;
-            let output = match &node.tag {
-                NodeTag::Source { topics, output } => {
-                    let same = sources.iter().find(|(other, kind, _)| other == topics && kind == output);
-                    if let Some((_, _, first)) = same {
-                        outputs.push(Arc::clone(first));
-                        continue;
-                    }
-                    sources.push((topics, *output, Arc::clone(&name)));
-                    Arc::clone(&name)
+        let layout = match config.merge_repartition_topics {
+            true => Layout::with_merged_repartitions(self),
+            false => Layout::of(self),
+        };
+        let keep_null_keys = layout.before_relaxed_joins(self);
+        let nowhere: Arc<str> = "".into();
+        let mut outputs = vec![nowhere; layout.len()];
+        let mut seen = Seen::default();
+        for &id in &layout.order {
+            let (origin, merged) = layout.origin(id);
+            let node = &self.nodes[origin.0 as usize];
+            let parents: Vec<_> =
+                layout.parents(id).iter().map(|parent| Arc::clone(&outputs[parent.0 as usize])).collect();
+            let placed = seen.place(node, merged, &parents, &self.names);
+            let (name, repartition) = match placed {
+                Placed::Again(output) => {
+                    outputs[id.0 as usize] = output;
+                    continue;
                 }
-                NodeTag::Repartition(names) => {
-                    let nodes = names.resolve(&self.names);
-                    let from = node.parents.first().map(|parent| Arc::clone(&outputs[parent.0 as usize]));
-                    let same = |it: &&Repartitioned| it.topic == nodes.topic && it.from == from;
-                    if let Some(first) = repartitions.iter().find(same) {
-                        outputs.push(Arc::clone(&first.source));
-                        continue;
-                    }
-                    let (topic, source) = (Arc::clone(&nodes.topic), Arc::clone(&nodes.source));
-                    repartitions.push(Repartitioned { topic, from, source });
-                    let source = Arc::clone(&nodes.source);
-                    repartition = Some(nodes);
-                    source
-                }
-                NodeTag::Plain | NodeTag::RelaxedJoin => Arc::clone(&name),
+                Placed::New { name, repartition } => (name, repartition),
             };
-            let parents = node.parents.iter().map(|parent| Arc::clone(&outputs[parent.0 as usize])).collect();
+            let output = repartition.as_ref().map_or_else(|| Arc::clone(&name), |it| Arc::clone(&it.source));
             (node.lower)(&mut Lowering {
                 builder: &mut builder,
                 config,
                 name,
                 parents,
                 repartition,
-                keep_null_keys,
-                node: NodeId(outputs.len() as u32),
+                keep_null_keys: keep_null_keys[id.0 as usize],
+                node: id,
                 plan: self,
+                layout: &layout,
                 outputs: &outputs,
             });
-            outputs.push(output);
+            if merged.is_some() {
+                let replaced = self.ids().filter(|node| layout.replacement(*node) == Some(id));
+                replaced.for_each(|node| outputs[node.0 as usize] = Arc::clone(&output));
+            }
+            outputs[id.0 as usize] = output;
         }
         if config.ensure_explicit_names {
             automatic::refuse(&mut builder);
         }
         builder.build()
     }
+}
 
-    /// Which nodes have a join somewhere behind them that lets records without a key pass.
-    fn nodes_before_relaxed_joins(&self) -> Vec<bool> {
-        let mut before = vec![false; self.nodes.len()];
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            if before[index] || matches!(node.tag, NodeTag::RelaxedJoin) {
-                for parent in &node.parents {
-                    before[parent.0 as usize] = true;
+/// What was added so far and need not be added again.
+#[derive(Default)]
+struct Seen<'a> {
+    sources: Vec<(&'a str, RecordType, Arc<str>)>,
+    /// One stream or grouping that is repartitioned twice under one name is repartitioned once.
+    repartitions: Vec<Repartitioned>,
+}
+
+/// A node about to be lowered.
+enum Placed {
+    /// It is there already, under this name.
+    Again(Arc<str>),
+    /// It is to be added.
+    New { name: Arc<str>, repartition: Option<RepartitionNodes> },
+}
+
+impl<'a> Seen<'a> {
+    fn place(
+        &mut self,
+        node: &'a PlanNode,
+        merged: Option<&RepartitionNodes>,
+        parents: &[Arc<str>],
+        names: &Names,
+    ) -> Placed {
+        let name = node.name.resolve(names);
+        match &node.tag {
+            NodeTag::Source { topics, output } => {
+                let same = self.sources.iter().find(|(other, kind, _)| other == topics && kind == output);
+                if let Some((_, _, first)) = same {
+                    return Placed::Again(Arc::clone(first));
                 }
+                self.sources.push((topics, *output, Arc::clone(&name)));
+                Placed::New { name, repartition: None }
             }
+            NodeTag::Repartition(of_node) => {
+                let nodes = merged.cloned().unwrap_or_else(|| of_node.resolve(names));
+                let from = parents.first().cloned();
+                let same = |it: &&Repartitioned| it.topic == nodes.topic && it.from == from;
+                if let Some(first) = self.repartitions.iter().find(same) {
+                    return Placed::Again(Arc::clone(&first.source));
+                }
+                let (topic, source) = (Arc::clone(&nodes.topic), Arc::clone(&nodes.source));
+                self.repartitions.push(Repartitioned { topic, from, source });
+                Placed::New { name, repartition: Some(nodes) }
+            }
+            _ => Placed::New { name, repartition: None },
         }
-        before
     }
 }

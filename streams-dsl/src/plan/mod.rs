@@ -5,6 +5,7 @@
 //! never renames another.
 
 mod automatic;
+mod layout;
 mod lower;
 mod name;
 mod node;
@@ -128,6 +129,10 @@ impl Plan {
         }
         let graces = node.parents.iter().map(|&parent| self.window_grace(parent));
         graces.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
     }
 
     /// Adds a store that no operator of the DSL owns.

@@ -27,6 +27,12 @@ pub(crate) enum NodeTag {
     },
     /// A repartition topic: a filter and a sink in front of it, a source behind it.
     Repartition(RepartitionName),
+    /// It may change keys: what needs them in their partition repartitions behind it.
+    KeyChanging,
+    /// It changes values, or is the user's own: a repartition behind it cannot move in front of it.
+    ValueChanging,
+    /// Two streams made one.
+    Merge,
     /// A join that lets records without a key pass (left and outer ones): repartitions in front of it keep them.
     RelaxedJoin,
 }
@@ -38,6 +44,8 @@ pub(crate) struct RepartitionName {
     pub(crate) base: Name,
     /// Generated names of sink, filter, source: in the order in which Kafka Streams takes the numbers.
     pub(crate) generated: [Arc<str>; 3],
+    /// Whether an optimised topology may put one topic in place of this one and others: the user did not ask for it.
+    pub(crate) mergeable: bool,
 }
 
 /// A repartition's names, resolved.

@@ -20,8 +20,18 @@ pub(crate) struct Place {
 impl Place {
     /// Adds one node behind this place, with a generated name of this prefix.
     pub(crate) fn then(&self, prefix: &str, lower: impl Fn(&mut Lowering<'_>) + 'static) -> Place {
+        self.then_tagged(prefix, NodeTag::Plain, lower)
+    }
+
+    /// As [`then`](Place::then), with a tag.
+    pub(crate) fn then_tagged(
+        &self,
+        prefix: &str,
+        tag: NodeTag,
+        lower: impl Fn(&mut Lowering<'_>) + 'static,
+    ) -> Place {
         let (operator, name) = self.generate(prefix);
-        self.append(operator, name, NodeTag::Plain, lower)
+        self.append(operator, name, tag, lower)
     }
 
     /// A new operator and its generated name.

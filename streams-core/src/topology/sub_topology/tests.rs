@@ -8,7 +8,7 @@ fn parts(topology: &Topology) -> Vec<(u32, Vec<&str>, bool)> {
 }
 
 #[test]
-fn a_repartition_topic_separates_and_sources_count_by_name() {
+fn a_repartition_topic_separates_and_parts_count_as_they_were_added() {
     let mut builder = TopologyBuilder::new();
     builder
         .add_source("z-source", source(&["in"]))
@@ -21,10 +21,10 @@ fn a_repartition_topic_separates_and_sources_count_by_name() {
     let topology = builder.build().unwrap();
     assert_eq!(
         parts(&topology),
-        [(0, vec!["from", "count"], false), (1, vec!["z-source", "key", "to"], false)]
+        [(0, vec!["z-source", "key", "to"], false), (1, vec!["from", "count"], false)]
     );
-    assert_eq!(topology.sub_topologies()[0].stores, [0]);
-    assert!(topology.sub_topologies()[1].stores.is_empty());
+    assert!(topology.sub_topologies()[0].stores.is_empty());
+    assert_eq!(topology.sub_topologies()[1].stores, [0]);
 }
 
 #[test]

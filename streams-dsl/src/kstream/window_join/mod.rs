@@ -6,6 +6,9 @@ mod self_join;
 mod side;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
