@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use streams_core::serdes::{Serde, SerdeError};
+use streams_core::serdes::{JsonView, Serde, SerdeError};
 use streams_core::state::{
     ChangelogConfig, CleanupPolicy, StateBackend, StateStore, StoreBuilder, StoreError, TaskDatabase,
 };
@@ -41,6 +41,7 @@ pub struct Builder<S> {
     backend: Option<Arc<dyn StateBackend>>,
     make: Arc<Make<S>>,
     write_key: Option<Arc<WriteKey>>,
+    views: Option<(JsonView, JsonView)>,
 }
 
 impl<S: StateStore> Builder<S> {
@@ -69,15 +70,24 @@ impl<S: StateStore> Builder<S> {
             backend: None,
             make: Arc::new(make),
             write_key: None,
+            views: None,
         }
     }
 
-    /// Tells queries how keys are written.
-    pub(crate) fn keyed<K: 'static>(mut self, keys: Arc<dyn Serde<K>>) -> Self {
+    /// Tells queries how keys and values are written.
+    pub(crate) fn typed<K: 'static, V: 'static>(
+        mut self,
+        keys: Arc<dyn Serde<K>>,
+        values: Arc<dyn Serde<V>>,
+    ) -> Self {
+        self.views = Some((JsonView::of(Arc::clone(&keys)), JsonView::of(values)));
         self.write_key = Some(Arc::new(move |key| {
             let mut bytes = Vec::new();
             let key = key.downcast_ref::<K>()?;
-            Some(keys.serialize(key, &mut bytes).map(|()| bytes))
+            let written = keys.serialize(key, &mut bytes);
+            // As the sink of the repartition topic does it: all windows of a key share its partition.
+            bytes.truncate(bytes.len().saturating_sub(keys.partition_suffix()));
+            Some(written.map(|()| bytes))
         }));
         self
     }
@@ -203,6 +213,10 @@ impl<S: StateStore> StoreBuilder for Builder<S> {
         let unwritable = |source| StoreError::Unwritable { store: self.name().to_owned(), source };
         Some(bytes.map_err(unwritable))
     }
+
+    fn views(&self) -> Option<(JsonView, JsonView)> {
+        self.views.clone()
+    }
 }
 
 impl<S> Clone for Builder<S> {
@@ -214,6 +228,7 @@ impl<S> Clone for Builder<S> {
             backend: self.backend.clone(),
             make: Arc::clone(&self.make),
             write_key: self.write_key.clone(),
+            views: self.views.clone(),
         }
     }
 }

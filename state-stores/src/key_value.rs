@@ -5,13 +5,13 @@ mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
 use streams_core::Data;
 use streams_core::serdes::Serde;
 use streams_core::state::{
-    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, StoreScan, TaskDatabase, WriteBatch,
 };
 
 use crate::backend::is_empty;
@@ -193,8 +193,8 @@ impl<K: 'static, T: Data> KeyValueStore<K, T> {
         prefix: &[u8],
         from: &[u8],
     ) -> Result<KeyValues<'_, K, T>, StoreError> {
-        let end = behind_prefix(prefix);
-        let upper = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let scan = StoreScan::prefix(prefix);
+        let (_, upper) = scan.keys_left();
         self.scan((Bound::Included(from), upper), Direction::Forward)
     }
 
@@ -257,11 +257,27 @@ impl<K: 'static, T: Data> StateStore for KeyValueStore<K, T> {
         self.layers.restore(records, batch)
     }
 
-    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
-        let entries = self.all()?.collect::<Result<Vec<_>, _>>()?;
-        entries
-            .iter()
-            .try_for_each(|(key, value)| self.layers.show(&*self.key_serde, (key, None), value, visit))
+    fn scan_entries(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        if let (Some(key), None) = (scan.single_key(), &scan.after) {
+            let value = self.layers.read(key, |value| value.cloned())?;
+            return value.map_or(Ok(()), |value| self.layers.show((key, None), &value, visit).map(drop));
+        }
+        let bounds = scan.keys_left();
+        if is_empty(bounds) {
+            return Ok(());
+        }
+        self.layers.sort();
+        for entry in self.layers.scan(None, bounds, scan.direction)? {
+            let (key, value) = entry?;
+            if self.layers.show((&key, None), &value, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -306,12 +322,4 @@ pub(crate) fn write_key<K: 'static>(
 
 pub(crate) fn read_key<K: 'static>(serde: &dyn Serde<K>, bytes: &[u8], store: &str) -> Result<K, StoreError> {
     serde.deserialize(bytes).map_err(|source| unreadable(store, source))
-}
-
-/// The smallest key behind all keys with this prefix; none where there is none.
-fn behind_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|&byte| byte < u8::MAX)?;
-    let mut end = prefix[..=last].to_vec();
-    end[last] += 1;
-    Some(end)
 }

@@ -39,12 +39,12 @@ impl Stores {
         key_serde: Arc<dyn Serde<K>>,
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<KeyValueStore<K, V>> {
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
             let format = Box::new(Plain(Arc::clone(&value_serde)));
             KeyValueStore::open(settings, Arc::clone(&key_serde), format, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 
     /// Values with their event times by key: what tables are made of.
@@ -53,12 +53,12 @@ impl Stores {
         key_serde: Arc<dyn Serde<K>>,
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<TimestampedKeyValueStore<K, V>> {
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
             let format = Box::new(Timestamped(Arc::clone(&value_serde)));
             KeyValueStore::open(settings, Arc::clone(&key_serde), format, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 
     /// Values by key and window; windows are `size` long, and are kept until stream time is `retention` past their
@@ -70,12 +70,12 @@ impl Stores {
         key_serde: Arc<dyn Serde<K>>,
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<WindowStore<K, V>> {
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, delete_after(retention), move |settings, database| {
             let format = Box::new(Plain(Arc::clone(&value_serde)));
             WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 
     /// Values with their event times by key and window: what windowed tables are made of. See [`Stores::window`].
@@ -86,12 +86,12 @@ impl Stores {
         key_serde: Arc<dyn Serde<K>>,
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<TimestampedWindowStore<K, V>> {
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, delete_after(retention), move |settings, database| {
             let format = Box::new(Timestamped(Arc::clone(&value_serde)));
             WindowStore::open(settings, size, retention, Arc::clone(&key_serde), format, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 
     /// Records of a left or outer stream-stream join that wait for a partner, by time.
@@ -125,12 +125,12 @@ impl Stores {
         key_serde: Arc<dyn Serde<K>>,
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<SessionStore<K, V>> {
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, delete_after(retention), move |settings, database| {
             let format = Box::new(Plain(Arc::clone(&value_serde)));
             SessionStore::open(settings, retention, Arc::clone(&key_serde), format, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 
     /// Values by key with their history, kept until stream time is `history` past the moment a version ceased to hold.
@@ -141,12 +141,12 @@ impl Stores {
         value_serde: Arc<dyn Serde<V>>,
     ) -> Builder<VersionedKeyValueStore<K, V>> {
         let cleanup = CleanupPolicy::CompactAfter { min_compaction_lag_ms: duration_millis(history) };
-        let keys = Arc::clone(&key_serde);
+        let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
         Builder::new(name, cleanup, move |settings, database| {
-            let (keys, values) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
-            VersionedKeyValueStore::open(settings, history, keys, values, database)
+            let (key_serde, value_serde) = (Arc::clone(&key_serde), Arc::clone(&value_serde));
+            VersionedKeyValueStore::open(settings, history, key_serde, value_serde, database)
         })
-        .keyed(keys)
+        .typed(keys, values)
     }
 }
 

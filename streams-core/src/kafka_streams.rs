@@ -12,7 +12,7 @@ use crate::config::StreamsConfig;
 use crate::end_signals::EndSignals;
 use crate::error::Error;
 use crate::query::{QueryError, QueryableStore};
-use crate::runtime::{Started, Startup, StatusBoard, StreamsState, StreamsStatus};
+use crate::runtime::{Started, Startup, StateRestoreListener, StatusBoard, StreamsState, StreamsStatus};
 use crate::state::StateStore;
 use crate::streams_handle::StreamsHandle;
 use crate::topology::{ApplicationTopology, Topology};
@@ -27,11 +27,17 @@ use crate::topology::{ApplicationTopology, Topology};
 /// streams.run_until_signal().await
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct KafkaStreams {
     config: StreamsConfig,
     application: Arc<ApplicationTopology>,
     state: watch::Sender<StreamsState>,
+    restore_listener: Option<Arc<dyn StateRestoreListener>>,
+}
+
+impl std::fmt::Debug for KafkaStreams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaStreams").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl KafkaStreams {
@@ -43,7 +49,17 @@ impl KafkaStreams {
         config.validate()?;
         let application = ApplicationTopology::new(topology.into(), config.application_id.as_str());
         let (state, _) = watch::channel(StreamsState::Created);
-        Ok(KafkaStreams { config, application: Arc::new(application), state })
+        Ok(KafkaStreams { config, application: Arc::new(application), state, restore_listener: None })
+    }
+
+    /// Tells the other instances where this one can be asked for its state, unless `application.server` says it.
+    pub fn advertise(&mut self, server: impl Into<String>) {
+        self.config.application_server.get_or_insert_with(|| server.into());
+    }
+
+    /// Has `listener` told how restores go on; the latest one given counts.
+    pub fn set_restore_listener(&mut self, listener: Arc<dyn StateRestoreListener>) {
+        self.restore_listener = Some(listener);
     }
 
     /// A channel that shows the state and its changes, from before the start on.
@@ -71,6 +87,7 @@ impl KafkaStreams {
             state: self.state,
             shutdown: asked,
             status: status.clone(),
+            restore_listener: self.restore_listener,
             tasks,
         };
         let topology = Arc::clone(startup.application.topology());

@@ -29,6 +29,6 @@ pub use config::{
 pub use error::Error;
 pub use kafka_streams::{KafkaStreams, RunningStreams};
 pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, RecordContext, TopicPartition};
-pub use runtime::{StreamsState, StreamsStatus, TaskStatus};
+pub use runtime::{StateRestoreListener, StatusError, StoreRestore, StreamsState, StreamsStatus, TaskStatus};
 pub use streams_handle::StreamsHandle;
 pub use time::{Timestamp, duration_millis};

@@ -6,9 +6,12 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::membership::InstanceMetadata;
-use crate::query::{KeyMetadata, Queries, QueryError, QueryableStore, StoreMetadata};
+use crate::query::{
+    Answer, KeyMetadata, Page, Queries, QueryError, QueryOptions, QueryableStore, StoreMetadata, read_page,
+};
 use crate::runtime::{StatusBoard, StreamsState, StreamsStatus};
-use crate::state::StateStore;
+use crate::serdes::JsonView;
+use crate::state::{StateStore, StoreScan};
 use crate::topology::Topology;
 
 /// Looks at a running application: state, status, stores, metadata. Clones look at the same one; it may outlive the
@@ -80,6 +83,40 @@ impl StreamsHandle {
     /// When the topology has no store of this name.
     pub fn store<S: StateStore>(&self, name: &str) -> Result<QueryableStore<S>, QueryError> {
         Ok(QueryableStore::new(Arc::clone(&self.queries), self.queries.place(name)?))
+    }
+
+    /// How the bytes of a store's keys and values look as JSON, where it tells.
+    ///
+    /// # Errors
+    /// When the topology has no store of this name.
+    pub fn views(&self, store: &str) -> Result<Option<(JsonView, JsonView)>, QueryError> {
+        Ok(self.queries.place(store)?.builder().views())
+    }
+
+    /// The partition of a key, given by its bytes, by the default partitioner.
+    ///
+    /// # Errors
+    /// When the topology has no store of this name, or its topics are not known yet.
+    pub fn partition_of(&self, store: &str, key: &[u8]) -> Result<u32, QueryError> {
+        self.queries.partition_of(&self.queries.place(store)?, key)
+    }
+
+    /// Some entries of one partition of a store, in bytes, for those who do not know its types: `limit` entries at most,
+    /// and about `max_bytes`.
+    ///
+    /// # Errors
+    /// When the partition is not here, or not as the options want it: see [`QueryError`].
+    pub async fn scan(
+        &self,
+        store: &str,
+        partition: u32,
+        scan: StoreScan,
+        (limit, max_bytes): (usize, usize),
+        options: &QueryOptions,
+    ) -> Result<Answer<Page>, QueryError> {
+        let place = self.queries.place(store)?;
+        let read = move |store: &mut dyn StateStore| read_page(store, &scan, limit, max_bytes);
+        self.queries.read(&place, partition, options, read).await
     }
 
     /// Who has a partition of a store (Kafka's `queryMetadataForKey` after the key's partition is known).

@@ -45,6 +45,10 @@ pub use windows::{
 pub use state_stores as stores;
 #[doc(inline)]
 pub use streams_core::*;
+/// The HTTP service (feature `http`): queries of state, metrics, health, status, topology.
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use streams_http as http;
 
 /// Serdes: how keys and values become bytes and come back.
 pub mod serdes {

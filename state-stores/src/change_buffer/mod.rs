@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use rustc_hash::FxHashMap;
 use streams_core::processor::RecordArena;
 use streams_core::serdes::{Serde, SerdeError, serialize_nullable};
 use streams_core::state::{
-    ChangelogRecord, Direction, KeyspaceId, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+    ChangelogRecord, Direction, KeyspaceId, StateStore, StoreEntry, StoreError, StoreScan, TaskDatabase,
+    WriteBatch,
 };
 use streams_core::{Data, Headers, Timestamp};
 
@@ -348,10 +349,27 @@ impl<K: 'static, V: Data> StateStore for ChangeBuffer<K, V> {
         Ok(())
     }
 
-    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+    fn scan_entries(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut after = scan.after.as_ref();
         for ((_, key), value) in &self.entries {
+            if let Some((last, _)) = after {
+                // The order is that of time, so the last entry of the page before is looked for.
+                after = after.filter(|_| **last != **key);
+                continue;
+            }
+            if !scan.keys.contains(&key.to_vec()) {
+                continue;
+            }
             let (bytes, timestamp) = (value.new.as_deref().unwrap_or_default(), value.context.timestamp);
-            visit(StoreEntry { key, window: None, value: bytes, timestamp: Some(timestamp), valid_to: None });
+            let entry =
+                StoreEntry { key, window: None, value: bytes, timestamp: Some(timestamp), valid_to: None };
+            if visit(entry).is_break() {
+                break;
+            }
         }
         Ok(())
     }

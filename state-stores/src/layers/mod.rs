@@ -125,6 +125,14 @@ impl<T: Clone> Layers<T> {
         }
     }
 
+    /// The number of the segment for a time; 0 in a store without segments.
+    pub(crate) fn segment_number(&self, time_ms: i64) -> i64 {
+        match &self.place {
+            Place::Whole(_) => 0,
+            Place::Segments(segments) => segments.number(time_ms),
+        }
+    }
+
     /// Whether changes are held back until a flush.
     pub(crate) fn caching(&self) -> bool {
         self.settings.caching && self.cache.limit() > 0
@@ -277,6 +285,7 @@ impl<T: Clone> Layers<T> {
         timestamp: Timestamp,
         headers: Headers,
     ) -> Result<bool, StoreError> {
+        let _update = tracing::trace_span!("update state", store = %self.settings.name).entered();
         self.value_bytes.clear();
         let present = match value.map(|value| self.format.write(value, &mut self.value_bytes)) {
             Some(Ok(present)) => present,

@@ -6,13 +6,13 @@ pub(crate) mod key_schema;
 mod tests;
 
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
 use streams_core::serdes::Serde;
 use streams_core::state::{
-    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, StoreScan, TaskDatabase, WriteBatch,
 };
 use streams_core::{Data, Timestamp, duration_millis};
 
@@ -20,7 +20,9 @@ use crate::builder::StoreSettings;
 use crate::change::StoreChange;
 use crate::key_value::{read_key, write_key};
 use crate::layers::{Entry, Layers, Place, SegmentScan, Segments, ValueFormat, layered_state_store};
-use crate::window::{KeyFilter, KeyLayout, RawEntry, WindowEntries, filter, segment_interval_ms};
+use crate::window::{
+    KeyFilter, KeyLayout, RawEntries, RawEntry, WindowEntries, filter, segment_interval_ms, show_behind,
+};
 use crate::windowed::{Window, Windowed};
 
 /// Values by key and session, a session being a window whose bounds the records decide. Made by
@@ -280,17 +282,28 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
         (from, to): (Timestamp, Timestamp),
         by_end: bool,
     ) -> Result<WindowEntries<'_, K, T>, StoreError> {
-        let (lower, upper) = keys.bounds(i64::MAX);
         self.layers.sort();
+        let entries = self.scan_raw(keys, numbers, (from, to), by_end)?;
+        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, KeyLayout::Session, entries))
+    }
+
+    /// The same in bytes; [`Layers::sort`] comes first.
+    fn scan_raw(
+        &self,
+        keys: KeyFilter,
+        numbers: Vec<i64>,
+        (from, to): (Timestamp, Timestamp),
+        by_end: bool,
+    ) -> Result<RawEntries<'_, T>, StoreError> {
+        let (lower, upper) = keys.bounds(i64::MAX);
         let scan = SegmentScan::new(&self.layers, numbers, lower, upper, Direction::Forward);
         let wanted =
             move |key: &[u8], session: Window| (from..=to).contains(&session.end) && keys.admits(key);
         let found = scan.filter(filter(KeyLayout::Session, wanted));
-        let entries: Box<dyn Iterator<Item = RawEntry<T>>> = match by_end {
+        Ok(match by_end {
             true => Box::new(sorted_by_end(found)?.into_iter().map(Ok)),
             false => Box::new(found),
-        };
-        Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, KeyLayout::Session, entries))
+        })
     }
 
     /// Lays the layers' key out in `key_bytes`.
@@ -324,11 +337,30 @@ impl<K: 'static, T: Data> StateStore for SessionStore<K, T> {
         self.layers.restore(records, batch)
     }
 
-    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
-        let entries = self.fetch_range(..)?.collect::<Result<Vec<_>, _>>()?;
-        entries.iter().try_for_each(|(key, value)| {
-            self.layers.show(&*self.key_serde, (&key.key, Some(key.window)), value, visit)
-        })
+    fn scan_entries(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let (numbers, from) = self.readable(scan.from, scan.to);
+        let in_memory = self.in_memory;
+        self.layers.sort();
+        let found = self.scan_raw(KeyFilter::of(&scan.keys), numbers, (from, scan.to), in_memory)?;
+        let order = |key: &[u8], session: Window| {
+            let (end, start) = (session.end.as_millis(), session.start.as_millis());
+            let mut bytes = Vec::new();
+            if in_memory {
+                // By end, start and key.
+                key_schema::append_suffix(&mut bytes, end, start);
+                bytes.extend_from_slice(key);
+                return (0, bytes);
+            }
+            bytes.extend_from_slice(key);
+            key_schema::append_suffix(&mut bytes, end, start);
+            (self.layers.segment_number(end), bytes)
+        };
+        let scan = StoreScan { direction: Direction::Forward, ..scan.clone() };
+        show_behind(&self.layers, KeyLayout::Session, found, &scan, order, visit)
     }
 }
 

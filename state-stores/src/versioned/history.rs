@@ -106,9 +106,13 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
     pub(super) fn latest(&mut self, key: &[u8]) -> Result<Option<RawVersion>, StoreError> {
         let layers_key = [&ENDLESS.to_be_bytes(), key].concat();
         let bytes = self.layers.read(&layers_key, |bytes| bytes.cloned())?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        let (valid_from, value) = split_time(&bytes).ok_or_else(|| self.damaged(&bytes))?;
-        Ok(Some(RawVersion { valid_from, valid_to: END_OF_TIME, value: Some(value.into()) }))
+        bytes.map(|bytes| self.latest_version(&bytes)).transpose()
+    }
+
+    /// What lies under a key in the endless segment.
+    pub(super) fn latest_version(&self, bytes: &[u8]) -> Result<RawVersion, StoreError> {
+        let (valid_from, value) = split_time(bytes).ok_or_else(|| self.damaged(bytes))?;
+        Ok(RawVersion { valid_from, valid_to: END_OF_TIME, value: Some(value.into()) })
     }
 
     /// The deletion that is a key's latest version.

@@ -6,16 +6,20 @@ mod history;
 mod tests;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use streams_core::serdes::{Serde, serialize_nullable};
-use streams_core::state::{ChangelogRecord, KeyspaceId, StateStore, StoreError, TaskDatabase, WriteBatch};
+use streams_core::state::{
+    ChangelogRecord, KeyspaceId, StateStore, StoreEntry, StoreError, StoreScan, TaskDatabase, WriteBatch,
+};
 use streams_core::{Data, Timestamp, duration_millis};
 
+use crate::backend::is_empty;
 use crate::builder::StoreSettings;
 use crate::key_value::write_key;
-use crate::layers::{Layers, Place, Raw, Segments, layered_state_store, unreadable};
+use crate::layers::{ENDLESS, Layers, Place, Raw, Segments, layered_state_store, unreadable};
 use history::{RawVersion, former_time, segment_interval_ms};
 
 /// Where the number of the last restored batch lies in the store's own keyspace.
@@ -237,6 +241,27 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         Ok(VersionedRecord { value, timestamp: Timestamp::from_millis(version.valid_from), valid_to })
     }
 
+    /// Shows the latest version of each key that has one, where it began to hold within the time asked for.
+    fn scan_latest(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let bounds = scan.keys_left();
+        if is_empty(bounds) {
+            return Ok(());
+        }
+        self.layers.sort();
+        for entry in self.layers.scan(Some(ENDLESS), bounds, scan.direction)? {
+            let (key, bytes) = entry?;
+            let latest = self.latest_version(&bytes)?;
+            if latest.valid_from <= scan.to.as_millis() && show(&key, &latest, visit).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets restored writes once the batch that carried them is in the database.
     fn settle_restored(&mut self) -> Result<(), StoreError> {
         let Some(number) = self.restored else { return Ok(()) };
@@ -275,6 +300,37 @@ impl<K: 'static, V: Data> StateStore for VersionedKeyValueStore<K, V> {
         self.restored = Some(number);
         Ok(())
     }
+
+    /// Keys that are deleted now are found by their name only.
+    fn scan_entries(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let (from, to) = (scan.from.as_millis(), scan.to.as_millis());
+        let Some(key) = scan.single_key() else { return self.scan_latest(scan, visit) };
+        for version in self.raw_versions(key, from, to)? {
+            if show(key, &version, visit).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show(
+    key: &[u8],
+    version: &RawVersion,
+    visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(value) = &version.value else { return ControlFlow::Continue(()) };
+    visit(StoreEntry {
+        key,
+        window: None,
+        value,
+        timestamp: Some(Timestamp::from_millis(version.valid_from)),
+        valid_to: (version.valid_to < i64::MAX).then(|| Timestamp::from_millis(version.valid_to)),
+    })
 }
 
 impl<K, V> fmt::Debug for VersionedKeyValueStore<K, V> {

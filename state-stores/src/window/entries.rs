@@ -2,21 +2,21 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use streams_core::serdes::Serde;
-use streams_core::state::{Direction, StoreError};
+use streams_core::state::{Direction, StoreEntry, StoreError, StoreScan};
 
 use super::key_schema;
 use crate::key_value::read_key;
-use crate::layers::Entry;
+use crate::layers::{Entry, Layers};
 use crate::session;
 use crate::windowed::{Window, Windowed};
 
 /// An entry as the layers know it.
 pub(crate) type RawEntry<T> = Result<Entry<T>, StoreError>;
 
-type RawEntries<'a, T> = Box<dyn Iterator<Item = RawEntry<T>> + 'a>;
+pub(crate) type RawEntries<'a, T> = Box<dyn Iterator<Item = RawEntry<T>> + 'a>;
 
 /// Entries of a window or session store, read as they are asked for: key and window, value.
 pub struct WindowEntries<'a, K, T> {
@@ -107,6 +107,12 @@ impl KeyFilter {
         Ok(KeyFilter::Between(bound(keys.start_bound())?, bound(keys.end_bound())?))
     }
 
+    /// The keys between two bounds of bytes.
+    pub(crate) fn of((lower, upper): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Self {
+        let bound = |bound: &Bound<Vec<u8>>| bound.as_ref().map(|key| Box::from(key.as_slice()));
+        KeyFilter::Between(bound(lower), bound(upper))
+    }
+
     pub(crate) fn admits(&self, key: &[u8]) -> bool {
         match self {
             KeyFilter::Exactly(wanted) => **wanted == *key,
@@ -161,6 +167,33 @@ pub(crate) fn filter<T>(
         Err(_) => true,
         Ok((bytes, _)) => layout.split(bytes).is_some_and(|(key, window)| wanted(key, window)),
     }
+}
+
+/// Shows entries until `visit` has enough, behind the one where the page before has ended: `order` is that of the store.
+pub(crate) fn show_behind<T: Clone, O: Ord>(
+    layers: &Layers<T>,
+    layout: KeyLayout,
+    entries: RawEntries<'_, T>,
+    scan: &StoreScan,
+    order: impl Fn(&[u8], Window) -> O,
+    visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let after = match &scan.after {
+        Some((key, Some((start, end)))) => Some(order(key, Window::new(*start, *end))),
+        _ => None,
+    };
+    for entry in entries {
+        let (bytes, value) = entry?;
+        let Some((key, window)) = layout.split(&bytes) else { continue };
+        let shown = after.as_ref().is_some_and(|after| match scan.direction {
+            Direction::Forward => order(key, window) <= *after,
+            Direction::Backward => order(key, window) >= *after,
+        });
+        if !shown && layers.show((key, Some(window)), &value, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sorts entries by time, then key, as Kafka's in-memory stores keep them.

@@ -7,18 +7,18 @@ pub(crate) mod key_schema;
 mod tests;
 
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
 use streams_core::serdes::Serde;
 use streams_core::state::{
-    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
+    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, StoreScan, TaskDatabase, WriteBatch,
 };
 use streams_core::{Data, Timestamp, duration_millis};
 
 pub use entries::WindowEntries;
-pub(crate) use entries::{KeyFilter, KeyLayout, RawEntry, filter};
+pub(crate) use entries::{KeyFilter, KeyLayout, RawEntries, RawEntry, filter, show_behind};
 
 use crate::builder::{Builder, StoreSettings};
 use crate::change::{StoreChange, ValueAndTimestamp};
@@ -371,22 +371,32 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         direction: Direction,
     ) -> Result<WindowEntries<'_, K, T>, StoreError> {
         let (numbers, from) = self.readable(from, to);
-        let to = to.as_millis();
         let within = KeyFilter::within(keys, |key| {
             let mut bytes = Vec::new();
             write_key(&*self.key_serde, key, &mut bytes, self.layers.name()).map(|()| bytes.into())
         })?;
         self.layers.sort();
-        let (lower, upper) = within.bounds(to);
-        let by_time = self.by_time;
-        let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
+        let entries =
+            self.scan_interval(within, Interval { numbers, from, to: to.as_millis() }, direction)?;
         let layout = KeyLayout::Window(self.size_ms);
-        let found = scan.filter(filter(layout, between(within, from, to)));
-        let entries = match by_time {
-            true => entries::by_time(found, direction)?,
-            false => Box::new(found),
-        };
         Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, entries))
+    }
+
+    /// The entries of some keys in some segments; [`Layers::sort`] comes first.
+    fn scan_interval(
+        &self,
+        keys: KeyFilter,
+        interval: Interval,
+        direction: Direction,
+    ) -> Result<RawEntries<'_, T>, StoreError> {
+        let Interval { numbers, from, to } = interval;
+        let (lower, upper) = keys.bounds(to);
+        let scan = SegmentScan::new(&self.layers, numbers, lower, upper, direction);
+        let found = scan.filter(filter(KeyLayout::Window(self.size_ms), between(keys, from, to)));
+        match self.by_time {
+            true => entries::by_time(found, direction),
+            false => Ok(Box::new(found)),
+        }
     }
 
     /// Lays the layers' key out in `key_bytes`.
@@ -422,12 +432,34 @@ impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
         Ok(())
     }
 
-    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
-        let entries = self.all()?.collect::<Result<Vec<_>, _>>()?;
-        entries.iter().try_for_each(|(key, value)| {
-            self.layers.show(&*self.key_serde, (&key.key, Some(key.window)), value, visit)
-        })
+    fn scan_entries(
+        &mut self,
+        scan: &StoreScan,
+        visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let (numbers, from) = self.readable(scan.from, scan.to);
+        let keys = KeyFilter::of(&scan.keys);
+        let interval = Interval { numbers, from, to: scan.to.as_millis() };
+        self.layers.sort();
+        let found = self.scan_interval(keys, interval, scan.direction)?;
+        let order = |key: &[u8], window: Window| {
+            let start = window.start.as_millis();
+            let number = if self.by_time { start } else { self.layers.segment_number(start) };
+            let mut bytes = key.to_vec();
+            if !self.by_time {
+                key_schema::append_suffix(&mut bytes, start, i32::MAX);
+            }
+            (number, bytes)
+        };
+        show_behind(&self.layers, KeyLayout::Window(self.size_ms), found, scan, order, visit)
     }
+}
+
+/// The segments to read, and the first and the last start in ms.
+struct Interval {
+    numbers: Vec<i64>,
+    from: i64,
+    to: i64,
 }
 
 fn between(keys: KeyFilter, from_ms: i64, to_ms: i64) -> impl Fn(&[u8], Window) -> bool {

@@ -133,6 +133,7 @@ impl<K: Data, V: Data> SourceNode<K, V> {
     }
 
     fn decode(&self, raw: &dyn FetchedRecord, timestamp: Timestamp) -> Result<Record<K, V>, SourceError> {
+        let _deserialize = tracing::trace_span!("deserialize").entered();
         let key = deserialize_nullable(&*self.key_serde, raw.key())
             .map_err(|source| SourceError::Deserialize { part: RecordPart::Key, source })?;
         let value = deserialize_nullable(&*self.value_serde, raw.value())

@@ -16,6 +16,7 @@ mod error;
 mod hosting;
 mod metadata;
 mod options;
+mod page;
 mod queries;
 mod queryable_store;
 
@@ -23,5 +24,7 @@ pub use error::QueryError;
 pub(crate) use hosting::{Hosting, Mailbox, StoreHost, TaskQuery};
 pub use metadata::{KeyMetadata, StoreMetadata};
 pub use options::{Answer, Consistency, QueryOptions};
+pub(crate) use page::read_page;
+pub use page::{OwnedEntry, Page};
 pub(crate) use queries::{Queries, QueryParts};
 pub use queryable_store::QueryableStore;

@@ -22,6 +22,7 @@ impl Worker {
             // It was closed meanwhile, so that it is another owner's now.
             return;
         }
+        self.parts.status.note_error(task, &error);
         let pause = match again(&error) {
             Some((id, tried, pause)) => {
                 self.parts.opener.note_tried(id, tried);

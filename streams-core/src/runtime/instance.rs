@@ -207,6 +207,7 @@ impl Instance {
             return Err(own.unwrap_or(Error::ApplicationStopped { message: fault.message }));
         }
         tracing::warn!(message = fault.message, "the tasks cannot be assigned");
+        self.status.note_error(None, &fault.message);
         let since = *self.unassignable_since.get_or_insert_with(Instant::now);
         let bearable = match fault.kind {
             FaultKind::InvalidTopics => false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::restore::Restorer;
+use super::restore_progress::RestoreRole;
 use super::retention_check::{RetentionCheck, Retentions};
 use super::state_directory::{StateDirectory, TaskDirectory};
 use super::status_board::StatusBoard;
@@ -73,7 +74,7 @@ impl TaskOpener {
             wipe(&directory)?;
         }
         let committed = self.membership.fetch_committed(&assigned.partitions, true).await?;
-        let mut task = self.open_restored(&assigned, &directory, &committed).await?;
+        let mut task = self.open_restored(&assigned, &directory, &committed, RestoreRole::Active).await?;
         if let Some(sum) = offset_sum(task.changelogs()) {
             directory.note_offset_sum(sum);
         }
@@ -114,6 +115,7 @@ impl TaskOpener {
         assigned: &AssignedTask,
         directory: &Arc<TaskDirectory>,
         committed: &BTreeMap<TopicPartition, Fetched>,
+        role: RestoreRole,
     ) -> Result<StreamTask<FetchedMessage>, Error> {
         let mut wiped = false;
         loop {
@@ -132,7 +134,7 @@ impl TaskOpener {
                 .await
                 .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
             let fault = match opened.0 {
-                Ok(mut task) => match self.restorer.restore(&mut task, committed).await? {
+                Ok(mut task) => match self.restorer.restore(&mut task, committed, role).await? {
                     Ok(()) => return Ok(task),
                     Err(fault) => fault,
                 },

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, mpsc};
 
+use super::restore_listener::{StateRestoreListener, StoreRestore};
+use super::restore_progress::{RestoreProgress, RestoreRole};
 use super::status_board::StatusBoard;
 use crate::client::wire::{CommittedOffset, Isolation, OffsetSpec, WireClient};
 use crate::client::{
@@ -14,25 +16,29 @@ use crate::client::{
 use crate::error::Error;
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::task::{ChangelogPartition, StreamTask, TaskError};
-use crate::topology::TaskId;
 
 /// Records of changelogs fetched and not yet restored, all tasks of an instance together.
 const BUFFER_BYTES: usize = 8 << 20;
-/// How often a restore says how far it is.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Restores tasks through one consumer of its own, so that the running tasks' consumer is not disturbed. Tasks are
 /// restored side by side.
-#[derive(Debug)]
 pub(super) struct Restorer {
     pub(super) properties: ClientProperties,
     pub(super) group_id: String,
     pub(super) wire: WireClient,
     pub(super) isolation: Isolation,
     pub(super) status: StatusBoard,
+    /// Told of restores, where the application wants to know.
+    pub(super) listener: Option<Arc<dyn StateRestoreListener>>,
     /// Longest wait without any record while some are missing.
     pub(super) patience: Duration,
     pub(super) consumer: OnceCell<Arc<DataConsumer>>,
+}
+
+impl std::fmt::Debug for Restorer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restorer").field("isolation", &self.isolation).finish_non_exhaustive()
+    }
 }
 
 /// A changelog partition that is being read.
@@ -50,6 +56,7 @@ impl Restorer {
         &self,
         task: &mut StreamTask<FetchedMessage>,
         committed: &BTreeMap<TopicPartition, CommittedOffset>,
+        role: RestoreRole,
     ) -> Result<Result<(), TaskError>, Error> {
         let bounds = self.bounds(task.changelogs().to_vec(), committed).await?;
         let mut readings = Vec::with_capacity(bounds.len());
@@ -63,10 +70,18 @@ impl Restorer {
         if readings.is_empty() {
             return Ok(Ok(()));
         }
-        let id = task.id();
-        let total: i64 = readings.iter().map(|reading| reading.end - reading.next).sum();
-        tracing::info!(task = %id, records = total, "restoring");
-        let begun = Instant::now();
+        let stores = readings.iter().map(|reading| StoreRestore {
+            task: task.id(),
+            store: Arc::clone(&task.changelogs()[reading.changelog].store),
+            partition: reading.partition.clone(),
+            start: reading.next,
+            end: reading.end,
+            records: 0,
+            bytes: 0,
+        });
+        let listener = self.listener.clone().filter(|_| role == RestoreRole::Active);
+        let progress =
+            RestoreProgress::begin(task.id(), stores.collect(), role, self.status.clone(), listener);
         let consumer = self.consumer().await?;
         let (sender, events) = mpsc::unbounded_channel();
         let assignments = readings.iter().map(|reading| {
@@ -83,15 +98,7 @@ impl Restorer {
         };
         consumer.assign(assignments.collect()).await?;
         drop(sender);
-        if let Err(fault) = self.read(task, readings, events).await? {
-            return Ok(Err(fault));
-        }
-        let restored: u64 = task.changelogs().iter().map(|changelog| changelog.restored).sum();
-        let seconds = begun.elapsed().as_secs_f64();
-        metrics::counter!("kafka_streams_restored_records_total", "task" => id.to_string())
-            .increment(restored);
-        tracing::info!(task = %id, records = restored, seconds, "restored {restored} records of task {id}");
-        Ok(Ok(()))
+        self.read(task, readings, events, progress).await
     }
 
     /// The first offset of each changelog, and the one to restore up to.
@@ -126,8 +133,8 @@ impl Restorer {
         task: &mut StreamTask<FetchedMessage>,
         mut readings: Vec<Reading>,
         mut events: mpsc::UnboundedReceiver<(usize, FetchEvent)>,
+        mut progress: RestoreProgress,
     ) -> Result<Result<(), TaskError>, Error> {
-        let mut progress = Progress::new(task.id(), &readings);
         while !readings.is_empty() {
             let Ok(event) = tokio::time::timeout(self.patience, events.recv()).await else {
                 return Err(Error::RestoreStalled { task: task.id(), waited: self.patience });
@@ -137,6 +144,7 @@ impl Restorer {
                 continue;
             };
             let reading = &mut readings[place];
+            let mut read = (0, 0);
             let outcome = match event {
                 FetchEvent::Records(batch) => {
                     // Behind the end lie records of the next owner's future, or of an input not yet committed.
@@ -144,6 +152,7 @@ impl Restorer {
                     let records = &batch.records[..wanted];
                     let behind = batch.records.last().map_or(reading.next, |last| last.offset() + 1);
                     reading.next = behind.min(reading.end);
+                    read = (records.len() as u64, records.iter().map(size).sum());
                     task.restore(changelog, records, reading.next)
                 }
                 FetchEvent::End { offset } if offset >= reading.end && offset > reading.next => {
@@ -162,10 +171,10 @@ impl Restorer {
             if let Err(fault) = outcome {
                 return Ok(Err(fault));
             }
+            progress.note(&reading.partition, reading.next, read);
             if reading.next >= reading.end {
                 readings.swap_remove(place);
             }
-            progress.note(&readings, &self.status);
             // Running tasks share the thread.
             tokio::task::yield_now().await;
         }
@@ -191,36 +200,6 @@ impl Drop for Assigned {
     }
 }
 
-/// Says now and then how far a restore is, and when it will be done.
-struct Progress {
-    task: TaskId,
-    begun: Instant,
-    told: Instant,
-    total: i64,
-}
-
-impl Progress {
-    fn new(task: TaskId, readings: &[Reading]) -> Self {
-        let total = remaining(readings);
-        Progress { task, begun: Instant::now(), told: Instant::now(), total }
-    }
-
-    fn note(&mut self, readings: &[Reading], status: &StatusBoard) {
-        let left = remaining(readings);
-        status.update(self.task, |status| {
-            status.restore_remaining = u64::try_from(left).unwrap_or(0);
-            status.restored_records = u64::try_from(self.total - left).unwrap_or(0);
-        });
-        if self.told.elapsed() < PROGRESS_INTERVAL || left == 0 {
-            return;
-        }
-        self.told = Instant::now();
-        let done = (self.total - left).max(1) as f64;
-        let eta_s = (self.begun.elapsed().as_secs_f64() * left as f64 / done).round();
-        tracing::info!(task = %self.task, done = self.total - left, left, eta_s, "restoring");
-    }
-}
-
-fn remaining(readings: &[Reading]) -> i64 {
-    readings.iter().map(|reading| reading.end - reading.next).sum()
+fn size(record: &FetchedMessage) -> u64 {
+    (record.key().map_or(0, <[u8]>::len) + record.value().map_or(0, <[u8]>::len)) as u64
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::open_task::TaskOpener;
+use super::restore_progress::RestoreRole;
 use crate::client::wire::CommittedOffset;
 use crate::error::Error;
 use crate::membership::{AssignedTask, CurrentTasks};
@@ -75,6 +76,7 @@ impl Standbys {
                     outcome = follow(&opener, &task, warm_up) => if let Err(error) = outcome {
                         // The task itself runs elsewhere; it only takes longer to move here.
                         tracing::warn!(task = %id, %error, "the copy of a task's state ended");
+                        opener.status.note_error(Some(id), &error);
                     },
                 }
             });
@@ -100,7 +102,7 @@ async fn follow(opener: &TaskOpener, assigned: &AssignedTask, warm_up: bool) -> 
     let directory = opener.lock(assigned.id).await?;
     let mut asked = false;
     let committed = opener.membership.fetch_committed(&assigned.partitions, true).await?;
-    let mut task = opener.open_restored(assigned, &directory, &committed).await?;
+    let mut task = opener.open_restored(assigned, &directory, &committed, RestoreRole::Standby).await?;
     // Declared behind the task, so that it ends before the task's databases close.
     let hosting = opener.host.open(&task, None, offsets(&committed), &directory);
     loop {
@@ -113,7 +115,7 @@ async fn follow(opener: &TaskOpener, assigned: &AssignedTask, warm_up: bool) -> 
         }
         tokio::time::sleep(FOLLOW_INTERVAL).await;
         let committed = opener.membership.fetch_committed(&assigned.partitions, true).await?;
-        if let Err(fault) = opener.restorer.restore(&mut task, &committed).await? {
+        if let Err(fault) = opener.restorer.restore(&mut task, &committed, RestoreRole::Standby).await? {
             return Err(super::task_runner::task_error(assigned.id)(fault));
         }
         // What was committed before the changelog was read to its end is in the copy.

@@ -17,6 +17,7 @@ use super::open_task::TaskOpener;
 use super::planner::{PlanFault, TopicPlanner};
 use super::purge::RepartitionPurge;
 use super::restore::Restorer;
+use super::restore_listener::StateRestoreListener;
 use super::retention_check::retentions;
 use super::standby::Standbys;
 use super::state_directory::StateDirectory;
@@ -48,13 +49,14 @@ pub(crate) struct Started {
 }
 
 /// What an application needs to start.
-#[derive(Debug)]
 pub(crate) struct Startup {
     pub(crate) config: StreamsConfig,
     pub(crate) application: Arc<ApplicationTopology>,
     pub(crate) state: watch::Sender<StreamsState>,
     pub(crate) shutdown: oneshot::Receiver<()>,
     pub(crate) status: StatusBoard,
+    /// Told of restores.
+    pub(crate) restore_listener: Option<Arc<dyn StateRestoreListener>>,
     /// Where tasks run; the caller's runtime is for the group and the broker's requests.
     pub(crate) tasks: Handle,
 }
@@ -160,6 +162,7 @@ impl Startup {
         let producer = first_producer(&producers, config.startup_timeout).await?;
         Ok(WorkerParts {
             index,
+            thread_id: format!("{}-StreamThread-{}", config.effective_client_id(), index + 1),
             consumer,
             committer: Committer {
                 producer,
@@ -199,6 +202,7 @@ impl Startup {
             wire: wire.clone(),
             isolation,
             status: self.status.clone(),
+            listener: self.restore_listener.clone(),
             patience: self.config.task_timeout,
             consumer: OnceCell::new(),
         }

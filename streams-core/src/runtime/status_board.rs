@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::streams_state::{StreamsStatus, TaskStatus};
+use super::streams_state::{StatusError, StreamsStatus, TaskStatus};
+use super::task_runner::wall_clock;
 use crate::membership::{InstanceMetadata, TaskAssignment};
 use crate::topology::TaskId;
+
+/// Errors that are remembered.
+const ERRORS_MAX: usize = 20;
 
 /// The status of all tasks of an instance. Tasks write to it a few times a second at most, never per record.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +44,15 @@ impl StatusBoard {
         if let Some(status) = self.lock().tasks.get_mut(&task) {
             change(status);
         }
+    }
+
+    /// Remembers an error, for whoever looks at the status.
+    pub(super) fn note_error(&self, task: Option<TaskId>, error: &dyn std::fmt::Display) {
+        let mut status = self.lock();
+        if status.errors.len() == ERRORS_MAX {
+            status.errors.pop_front();
+        }
+        status.errors.push_back(StatusError { at: wall_clock(), task, message: error.to_string() });
     }
 
     pub(super) fn note_standby(&self, task: TaskId, offset_sum: i64) {

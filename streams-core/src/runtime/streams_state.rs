@@ -1,10 +1,12 @@
 //! What state an application is in, and what can be seen of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::time::Duration;
 
 use crate::membership::InstanceMetadata;
 use crate::record::TopicPartition;
+use crate::time::Timestamp;
 use crate::topology::TaskId;
 
 /// The state of an application instance (Kafka's `KafkaStreams.State`, with restoring apart).
@@ -57,6 +59,19 @@ pub struct StreamsStatus {
     /// Tasks of other instances whose state is copied here, and the sum of the changelog offsets that the copy has
     /// reached.
     pub standbys: BTreeMap<TaskId, i64>,
+    /// The last errors, those included that passed by themselves; the latest comes last.
+    pub errors: VecDeque<StatusError>,
+}
+
+/// An error as the status remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusError {
+    /// When it happened, by the machine's clock.
+    pub at: Timestamp,
+    /// The task that it happened in, where it was one.
+    pub task: Option<TaskId>,
+    /// What happened.
+    pub message: String,
 }
 
 /// What a task does at a moment.
@@ -72,8 +87,12 @@ pub struct TaskStatus {
     pub dropped_records: u64,
     /// Records read back into its stores when it was opened.
     pub restored_records: u64,
+    /// Bytes of keys and values of these.
+    pub restored_bytes: u64,
     /// Records still to be read back.
     pub restore_remaining: u64,
+    /// How long that will take, by the pace so far; none where there is nothing to restore, or no pace yet.
+    pub restore_eta: Option<Duration>,
     /// For each input partition the offset of the next record to process, and the lag as of the latest fetch answer
     /// (unknown before the first one).
     pub inputs: BTreeMap<TopicPartition, (i64, Option<i64>)>,

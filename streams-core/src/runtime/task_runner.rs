@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::commit::{ChangelogEnds, PreparedEpoch};
 use super::open_task::OpenedTask;
@@ -12,6 +13,7 @@ use super::record_collector::RecordCollector;
 use super::retention_check::RetentionCheck;
 use super::state_directory::TaskDirectory;
 use super::status_board::StatusBoard;
+use super::task_metrics::TaskMetrics;
 use super::worker::TaskReport;
 use crate::client::{ClientError, FetchEvent, FetchPermit, FetchedBatch, FetchedMessage};
 use crate::error::Error;
@@ -98,8 +100,7 @@ pub(super) struct TaskRunner {
     lease: Lease,
     // An offset as it is committed already.
     fence: Option<OffsetToCommit>,
-    // Records processed and dropped that the metrics know of.
-    counted: (u64, u64),
+    metrics: TaskMetrics,
     reports: mpsc::UnboundedSender<TaskReport>,
     offset_sum_at: Instant,
     // Behind the task: its databases close before the directory is unlocked.
@@ -109,7 +110,7 @@ pub(super) struct TaskRunner {
 impl TaskRunner {
     pub(super) fn new(
         opened: OpenedTask,
-        hosting: Hosting,
+        (hosting, metrics): (Hosting, TaskMetrics),
         collector: RecordCollector,
         exactly_once: bool,
         status: StatusBoard,
@@ -142,7 +143,7 @@ impl TaskRunner {
             status_at: Instant::now(),
             lease,
             fence,
-            counted: (0, 0),
+            metrics,
             reports,
             offset_sum_at: Instant::now(),
             directory,
@@ -207,7 +208,12 @@ impl TaskRunner {
             self.task.punctuate(now).map_err(task_error(self.id))?;
         }
         let begun = Instant::now();
-        let processed = self.task.process(now, self.slice_records).map_err(task_error(self.id))?;
+        let span = tracing::trace_span!("process", task = %self.id);
+        let processed =
+            span.in_scope(|| self.task.process(now, self.slice_records)).map_err(task_error(self.id))?;
+        if processed.records > 0 {
+            self.metrics.note_slice(begun.elapsed(), self.task.last_processed(), now);
+        }
         if processed.records == self.slice_records {
             let took = begun.elapsed();
             if took < SLICE / 2 {
@@ -277,10 +283,13 @@ impl TaskRunner {
             FetchEvent::Records(FetchedBatch { records, permit, high_watermark }) => {
                 let Some((first, last)) = records.first().zip(records.last()) else { return Ok(()) };
                 self.retention.look(place, &input.partition, first.timestamp(), wall_clock());
+                self.metrics.note_fetched(place, records.len(), permit.bytes());
                 input.position = last.offset() + 1;
                 input.lag = high_watermark.map(|high| (high - input.position).max(0));
                 input.permitted += records.len();
                 input.permits.push_back((records.len(), permit));
+                let _queue =
+                    tracing::trace_span!("queue", task = %self.id, records = records.len()).entered();
                 self.task.add_records(place, records);
             }
             FetchEvent::End { offset } => (input.position, input.lag) = (offset, Some(0)),
@@ -297,8 +306,10 @@ impl TaskRunner {
 
     /// Hands what the task has gathered to the producer.
     async fn produce(&mut self) -> Result<(), Error> {
-        let gathered = self.task.gather(std::mem::take(&mut self.spare));
-        self.spare = self.hand_over(gathered).await?;
+        let gathered = tracing::trace_span!("gather", task = %self.id)
+            .in_scope(|| self.task.gather(std::mem::take(&mut self.spare)));
+        let span = tracing::trace_span!("produce", task = %self.id);
+        self.spare = self.hand_over(gathered).instrument(span).await?;
         Ok(())
     }
 
@@ -385,6 +396,7 @@ impl TaskRunner {
             .collect();
         self.task.commit_stores(&offsets).map_err(task_error(self.id))?;
         self.hosting.note_commit();
+        self.metrics.note_commit();
         self.produced.fill(false);
         if self.offset_sum_at.elapsed() > OFFSET_SUM_INTERVAL {
             self.offset_sum_at = Instant::now();
@@ -414,17 +426,6 @@ impl TaskRunner {
         }
     }
 
-    /// Adds what is new to the metrics of the task.
-    fn count(&mut self, processed: u64, dropped: u64) {
-        let task = || self.id.to_string();
-        let (counted, counted_dropped) = self.counted;
-        metrics::counter!("kafka_streams_processed_records_total", "task" => task())
-            .increment(processed - counted);
-        metrics::counter!("kafka_streams_dropped_records_total", "task" => task())
-            .increment(dropped - counted_dropped);
-        self.counted = (processed, dropped);
-    }
-
     fn note_status(&mut self, idle: bool) {
         if !idle && self.status_at.elapsed() < STATUS_INTERVAL {
             return;
@@ -432,7 +433,10 @@ impl TaskRunner {
         self.status_at = Instant::now();
         let mut counters = self.task.counters();
         counters.dropped += self.collector.refused();
-        self.count(counters.processed, counters.dropped);
+        self.metrics.note_counters(counters, &self.task);
+        let task = &self.task;
+        let lag = |(place, input): (usize, &Input)| Some(input.lag? + task.buffered_records_of(place) as i64);
+        self.metrics.note_lags(self.inputs.iter().enumerate().map(lag));
         self.status.update(self.id, |status| {
             status.processed_records = counters.processed;
             status.dropped_records = counters.dropped;

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::commit::{Committed, Committer, PreparedEpoch};
 use super::data_clients::ProducerMaker;
@@ -16,6 +17,7 @@ use super::open_task::{OpenedTask, TaskOpener};
 use super::purge::RepartitionPurge;
 use super::record_collector::RecordCollector;
 use super::status_board::StatusBoard;
+use super::task_metrics::TaskMetrics;
 use super::task_runner::{TaskMessage, TaskRunner};
 use super::trouble::Trouble;
 use crate::client::{ClientError, DataConsumer, FetchAssignment, FetchFrom};
@@ -72,6 +74,8 @@ pub(super) enum WorkerReport {
 #[derive(Debug)]
 pub(super) struct WorkerParts {
     pub(super) index: usize,
+    /// Its name in metrics, as Kafka Streams' threads are called.
+    pub(super) thread_id: String,
     pub(super) consumer: DataConsumer,
     pub(super) committer: Committer,
     pub(super) producers: ProducerMaker,
@@ -263,9 +267,10 @@ impl Worker {
             false => collector.leased(opened.lease.clone(), self.parts.producers.delivery_limit),
         };
         let hosting = self.open_to_queries(&opened, &mailbox);
+        let metrics = self.metrics_of(&opened);
         let runner = TaskRunner::new(
             opened,
-            hosting,
+            (hosting, metrics),
             collector,
             self.exactly_once(),
             self.parts.status.clone(),
@@ -284,6 +289,20 @@ impl Worker {
         self.parts.status.update(id, |status| status.running = true);
         let _ = self.parts.reports.send(WorkerReport::TaskRuns);
         Ok(())
+    }
+
+    fn metrics_of(&self, opened: &OpenedTask) -> TaskMetrics {
+        let application = &self.parts.opener.application;
+        let part = application.sub_topology(opened.task.id().sub_topology);
+        let source = |input: &TopicPartition| {
+            let node = part.and_then(|part| application.source_of(part, &input.topic));
+            node.map_or_else(
+                || Arc::from(""),
+                |(node, _)| Arc::clone(&application.topology().nodes()[node].name),
+            )
+        };
+        let sources: Vec<Arc<str>> = opened.task.inputs().iter().map(source).collect();
+        TaskMetrics::new(&self.parts.thread_id, &opened.task, &sources)
     }
 
     /// Lets queries find the stores of a task. They do not keep its mailbox open: without its worker it ends.
@@ -325,7 +344,13 @@ impl Worker {
     /// Commits all running tasks: each hands its epoch over at its next safe point and waits for the end.
     async fn commit(&mut self) -> Result<(), Error> {
         let running: Vec<TaskId> = self.tasks.keys().copied().collect();
-        let outcome = self.commit_tasks(&running, false).await;
+        let begun = Instant::now();
+        let outcome = self.commit_tasks(&running, false).instrument(tracing::debug_span!("commit")).await;
+        let thread = || self.parts.thread_id.clone();
+        metrics::histogram!("kafka_streams_stream_thread_metrics_commit_latency", "thread_id" => thread())
+            .record(begun.elapsed().as_secs_f64() * 1e3);
+        metrics::counter!("kafka_streams_stream_thread_metrics_commit_total", "thread_id" => thread())
+            .increment(1);
         self.next_commit = Instant::now() + self.parts.commit_interval;
         outcome
     }

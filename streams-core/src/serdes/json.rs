@@ -4,7 +4,9 @@ use std::ops::{Deref, DerefMut};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::json_view::{parsed, shown};
 use super::{DefaultSerde, Serde, SerdeError};
 
 /// Compact UTF-8 JSON.
@@ -18,6 +20,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Serde<T> for Json {
 
     fn deserialize(&self, bytes: &[u8]) -> Result<T, SerdeError> {
         serde_json::from_slice(bytes).map_err(SerdeError::invalid::<T>)
+    }
+
+    fn to_json(&self, value: &T) -> Option<Value> {
+        shown(value)
+    }
+
+    fn from_json(&self, json: &Value) -> Option<Result<T, SerdeError>> {
+        parsed(json)
     }
 }
 

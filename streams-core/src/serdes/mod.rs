@@ -1,10 +1,12 @@
 //! Serdes: how keys and values become bytes and come back.
 
 mod json;
+mod json_view;
 mod nullable;
 mod primitives;
 
 pub use json::{AsJson, Json};
+pub use json_view::JsonView;
 pub use nullable::Nullable;
 pub use primitives::{BigEndian, ByteArray, RawBytes, Utf8, UuidText, Void};
 
@@ -46,6 +48,18 @@ pub trait Serde<T>: Send + Sync + 'static {
     fn partition_suffix(&self) -> usize {
         0
     }
+
+    /// The value as JSON, for people and programs that browse state; none where the format has no such form, and its
+    /// bytes are shown instead.
+    fn to_json(&self, _value: &T) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// The value that JSON of [`Serde::to_json`] stands for, or why it is none; none where the format has no such form.
+    #[allow(clippy::wrong_self_convention)]
+    fn from_json(&self, _json: &serde_json::Value) -> Option<Result<T, SerdeError>> {
+        None
+    }
 }
 
 impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
@@ -67,6 +81,14 @@ impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
 
     fn partition_suffix(&self) -> usize {
         (**self).partition_suffix()
+    }
+
+    fn to_json(&self, value: &T) -> Option<serde_json::Value> {
+        (**self).to_json(value)
+    }
+
+    fn from_json(&self, json: &serde_json::Value) -> Option<Result<T, SerdeError>> {
+        (**self).from_json(json)
     }
 }
 

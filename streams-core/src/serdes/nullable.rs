@@ -30,6 +30,20 @@ impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
     fn partition_suffix(&self) -> usize {
         self.0.partition_suffix()
     }
+
+    fn to_json(&self, value: &Option<T>) -> Option<serde_json::Value> {
+        match value {
+            Some(value) => self.0.to_json(value),
+            None => Some(serde_json::Value::Null),
+        }
+    }
+
+    fn from_json(&self, json: &serde_json::Value) -> Option<Result<Option<T>, SerdeError>> {
+        if json.is_null() {
+            return Some(Ok(None));
+        }
+        Some(self.0.from_json(json)?.map(Some))
+    }
 }
 
 impl<T: DefaultSerde> DefaultSerde for Option<T> {

@@ -1,8 +1,10 @@
 //! The encodings of Kafka's own serdes: UTF-8 text, big-endian numbers, bytes, UUIDs, nothing.
 
 use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::json_view::{parsed, shown};
 use super::{DefaultSerde, Serde, SerdeError};
 
 /// UTF-8 text, as Kafka's `StringSerde`.
@@ -20,6 +22,14 @@ impl Serde<String> for Utf8 {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => Err(SerdeError::invalid::<String>(error)),
         }
+    }
+
+    fn to_json(&self, value: &String) -> Option<Value> {
+        shown(value)
+    }
+
+    fn from_json(&self, json: &Value) -> Option<Result<String, SerdeError>> {
+        parsed(json)
     }
 }
 
@@ -47,6 +57,14 @@ macro_rules! big_endian {
                     actual: bytes.len(),
                 })
             }
+
+            fn to_json(&self, value: &$number) -> Option<Value> {
+                shown(value)
+            }
+
+            fn from_json(&self, json: &Value) -> Option<Result<$number, SerdeError>> {
+                parsed(json)
+            }
         }
 
         impl DefaultSerde for $number {
@@ -70,6 +88,14 @@ impl Serde<bool> for BigEndian {
             [other] => Err(SerdeError::invalid::<bool>(format!("byte {other} is neither 0 nor 1"))),
             _ => Err(SerdeError::WrongLength { type_name: "bool", expected: 1, actual: bytes.len() }),
         }
+    }
+
+    fn to_json(&self, value: &bool) -> Option<Value> {
+        shown(value)
+    }
+
+    fn from_json(&self, json: &Value) -> Option<Result<bool, SerdeError>> {
+        parsed(json)
     }
 }
 
@@ -128,6 +154,15 @@ impl Serde<Uuid> for UuidText {
 
     fn deserialize(&self, bytes: &[u8]) -> Result<Uuid, SerdeError> {
         Uuid::try_parse_ascii(bytes).map_err(SerdeError::invalid::<Uuid>)
+    }
+
+    fn to_json(&self, value: &Uuid) -> Option<Value> {
+        Some(value.to_string().into())
+    }
+
+    fn from_json(&self, json: &Value) -> Option<Result<Uuid, SerdeError>> {
+        let text = json.as_str().unwrap_or_default();
+        Some(Uuid::try_parse(text).map_err(SerdeError::invalid::<Uuid>))
     }
 }
 

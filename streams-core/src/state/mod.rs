@@ -10,12 +10,14 @@ mod batch;
 mod changelog;
 mod error;
 mod position;
+mod scan;
 mod store;
 
 pub use batch::{KeyspaceId, WriteBatch, WriteOp};
 pub use changelog::{ChangelogConfig, ChangelogRecord, CleanupPolicy};
 pub use error::StoreError;
 pub use position::Position;
+pub use scan::{EntryPlace, StoreScan};
 pub use store::{
     Direction, KeyValueIter, ReadOnlyStores, StateBackend, StateStore, StoreBuilder, StoreEntry,
     TaskDatabase, TaskDatabases,

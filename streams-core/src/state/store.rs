@@ -3,15 +3,17 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::batch::{KeyspaceId, WriteBatch};
 use super::changelog::{ChangelogConfig, ChangelogRecord};
 use super::error::StoreError;
+use super::scan::StoreScan;
 use crate::processor::RecordArena;
 use crate::record::Headers;
+use crate::serdes::JsonView;
 use crate::time::Timestamp;
 
 /// Opens databases of ordered bytes.
@@ -212,7 +214,23 @@ pub trait StateStore: Any + Send + Debug {
     ///
     /// # Errors
     /// When the storage fails.
-    fn visit_entries(&mut self, _visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
+        self.scan_entries(&StoreScan::all(), &mut |entry| {
+            visit(entry);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Shows the live entries that a scan asks for, newest writes included, in the store's own order, until `visit`
+    /// has enough. A store that cannot be browsed shows none.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn scan_entries(
+        &mut self,
+        _scan: &StoreScan,
+        _visit: &mut dyn FnMut(StoreEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -261,6 +279,11 @@ pub trait StoreBuilder: Send + Sync + Debug {
     /// A key's bytes, by which its partition is found; none where the key is of another type than the store's, or the
     /// store does not tell.
     fn key_bytes(&self, _key: &dyn Any) -> Option<Result<Vec<u8>, StoreError>> {
+        None
+    }
+
+    /// How the bytes of keys and of values look as JSON, where the store tells.
+    fn views(&self) -> Option<(JsonView, JsonView)> {
         None
     }
 }

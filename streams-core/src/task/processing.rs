@@ -147,6 +147,7 @@ impl<M: FetchedRecord> StreamTask<M> {
         let failed = match self.graph.feed(queue.source, |context| decoder.process(&record, timed, context)) {
             Ok(()) => {
                 queue.partition_time = queue.partition_time.max(time);
+                self.last_processed = Some((input, time));
                 None
             }
             Err(SourceError::Process(source)) => {

@@ -82,6 +82,8 @@ pub struct StreamTask<M> {
     pub(super) phase: Phase,
     /// The queue whose record the graph's record context names.
     pub(super) context_of: Option<usize>,
+    /// Input and event time of the record that was processed last.
+    pub(super) last_processed: Option<(usize, Timestamp)>,
     /// The offset that the group has committed last, by input.
     pub(super) committed: Vec<Option<i64>>,
     pub(super) epoch: u64,
@@ -149,6 +151,7 @@ impl<M: FetchedRecord> StreamTask<M> {
             state,
             phase: Phase::Restoring,
             context_of: None,
+            last_processed: None,
             committed: vec![None; inputs.len()],
             epoch: 0,
             sealed: None,
@@ -307,6 +310,11 @@ impl<M: FetchedRecord> StreamTask<M> {
     /// The largest event time that was processed.
     pub fn stream_time(&self) -> Timestamp {
         self.graph.shared.stream_time
+    }
+
+    /// Input and event time of the record that was processed last, so that its way can be timed.
+    pub fn last_processed(&self) -> Option<(usize, Timestamp)> {
+        self.last_processed
     }
 
     /// What was counted so far.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::{TopologyError, TopologyFault};
 use super::node::{GlobalStoreSpec, NodeKind, NodeSpec, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec};
 use super::sub_topology::{self, SubTopology};
-use super::{check, description};
+use super::{check, description, mermaid};
 use crate::processor::ProcessorWrapper;
 use crate::state::StoreBuilder;
 
@@ -240,6 +240,11 @@ impl Topology {
     /// The text that Kafka's `Topology.describe()` prints for this topology, character by character.
     pub fn describe(&self) -> String {
         description::describe(self)
+    }
+
+    /// The topology as a Mermaid flowchart, with its topics and stores.
+    pub fn mermaid(&self) -> String {
+        mermaid::mermaid(self)
     }
 
     /// The place of the node of this name.

@@ -9,6 +9,7 @@ mod check;
 mod description;
 mod error;
 mod internal_topics;
+mod mermaid;
 mod node;
 mod sub_topology;
 mod task_id;

@@ -318,6 +318,8 @@ fn take_partition(
     let was_at_end = std::mem::replace(&mut slot.at_end, next >= end);
     slot.position = Some(next);
     if !records.is_empty() {
+        let span = tracing::trace_span!("fetch", partition = %slot.partition, records = records.len());
+        let _fetch = span.entered();
         let permit = slot.buffer.take(counted);
         (slot.sink)(FetchEvent::Records(FetchedBatch { records, permit, high_watermark: Some(end) }));
     }

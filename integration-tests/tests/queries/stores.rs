@@ -1,9 +1,6 @@
 //! Stores are read from outside while their tasks run, move and end: what is answered is right, what cannot be is told.
 
-// A test that meets an error has failed.
-#![allow(clippy::unwrap_used)]
-
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use integration_tests::{TestBroker, Topics, word_count};
 use streams_dsl::query::QueryError;
@@ -11,20 +8,9 @@ use streams_dsl::state::Position;
 use streams_dsl::stores::{KeyValueStore, QueryKeyValue};
 use streams_dsl::{KafkaStreams, RunningStreams, StreamsState, TopicPartition};
 
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::{LIMIT, until};
 
 type Counts = KeyValueStore<String, i64>;
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(begun.elapsed() < LIMIT, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 async fn count(streams: &RunningStreams, word: &str) -> Result<Option<i64>, QueryError> {
     Ok(streams.store::<Counts>("counts")?.get(&word.to_owned()).await?.value)

@@ -1,0 +1,160 @@
+//! What the HTTP service answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use integration_tests::{TestBroker, Topics, word_count};
+use serde_json::Value;
+use streams_dsl::StreamsState;
+use streams_dsl::http::{HttpOptions, StartWithHttp};
+use streams_dsl::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::{LIMIT, until};
+
+/// The status and body of a GET.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+pub(crate) async fn get_json(address: SocketAddr, path: &str) -> (u16, Value) {
+    let (status, body) = get(address, path).await;
+    (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_shows_keys_pages_metrics_and_status() {
+    let broker = TestBroker::start().await;
+    let topics = Topics::new(broker.bootstrap(), "http");
+    topics.create("lines", 2).await;
+    topics.create("counts", 1).await;
+    let state = tempfile::tempdir().unwrap();
+    let topology = Arc::new(word_count(&topics.name("lines"), &topics.name("counts")));
+    let config = broker.config(&topics.name("app"), state.path());
+    let streams = KafkaStreams::new(Arc::clone(&topology), config).unwrap();
+    let streams = streams.start_with_http(HttpOptions::default()).await.unwrap();
+    let at = streams.address();
+    assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
+    topics.send("lines", (0..30).map(|number| format!("w{number:02} w{number:02} all"))).await;
+    until("all words are counted", async || {
+        let (status, body) = get_json(at, "/stores/counts/keys/all?latest=true").await;
+        assert_eq!(status, 200, "{body}");
+        (body["value"] == 30).then_some(())
+    })
+    .await;
+    let token =
+        get_json(at, "/stores/counts/keys/all?latest=true").await.1["position"].as_str().unwrap().to_owned();
+    let committed = get_json(at, &format!("/stores/counts/keys/all?timeout_ms=10000&position={token}")).await;
+    assert_eq!((committed.0, &committed.1["value"]), (200, &Value::from(30)), "{}", committed.1);
+    assert_eq!(get_json(at, "/stores/counts/keys/coffee").await.1["found"], false);
+
+    // Pages come in the order of the keys of all partitions, each entry once.
+    let mut words = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/stores/counts/entries?prefix=w&limit=7&timeout_ms=10000{cursor}");
+        let (status, page) = get_json(at, &path).await;
+        assert_eq!(status, 200, "{page}");
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.len() <= 7 && entries.iter().all(|entry| entry["value"] == 2), "{page}");
+        words.extend(entries.iter().map(|entry| entry["key"].as_str().unwrap().to_owned()));
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(words, (0..30).map(|number| format!("w{number:02}")).collect::<Vec<_>>());
+    let (_, page) = get_json(at, "/stores/counts/entries?start=w10&end=w13&reverse=true").await;
+    assert_eq!(page["entries"].as_array().unwrap().len(), 3, "{page}");
+    assert_eq!(page["entries"][0]["key"], "w12");
+
+    let (status, absent) = get_json(at, "/stores/count/keys/all").await;
+    assert_eq!((status, &absent["error"]["kind"]), (404, &Value::from("unknown_store")), "{absent}");
+    assert_eq!(get_json(at, "/stores/counts/keys/all?position=x").await.0, 400);
+
+    assert_eq!(get_json(at, "/health/ready").await.0, 200);
+    assert_eq!(get(at, "/topology").await.1, topology.describe());
+    assert!(get(at, "/topology/mermaid").await.1.starts_with("flowchart LR"));
+    let status = until("the status shows all tasks", async || {
+        let (_, status) = get_json(at, "/status").await;
+        (status["tasks"].as_array().unwrap().len() == 4 && status["lag"] == 0).then_some(status)
+    });
+    let status = status.await;
+    assert_eq!(status["stores"][0]["partitions"][1]["owner"], at.to_string(), "{status}");
+    assert_eq!(status["instances"][0]["application_server"], at.to_string());
+    let metrics = until("the metrics count the records", async || {
+        let (_, text) = get(at, "/metrics").await;
+        text.contains("kafka_streams_stream_task_metrics_process_total").then_some(text)
+    });
+    for name in [
+        "kafka_streams_stream_processor_node_metrics_record_e2e_latency",
+        "kafka_streams_stream_topic_metrics_records_consumed_total",
+        "kafka_streams_stream_thread_metrics_commit_latency",
+    ] {
+        assert!(metrics_contain(&get(at, "/metrics").await.1, name), "{name}");
+    }
+    drop(metrics.await);
+    streams.shutdown().await.unwrap();
+    assert!(TcpStream::connect(at).await.is_err(), "the service ends with the application");
+}
+
+fn metrics_contain(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.starts_with(name))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_are_shown_by_key_time_and_page() {
+    let broker = TestBroker::start().await;
+    let topics = Topics::new(broker.bootstrap(), "http-windows");
+    topics.create("lines", 2).await;
+    let state = tempfile::tempdir().unwrap();
+    let builder = StreamsBuilder::new();
+    let minute = Duration::from_millis(100);
+    let _counts = builder
+        .stream::<Option<String>, String>(topics.name("lines"))
+        .group_by(|_, word| word.clone())
+        .windowed_by(TimeWindows::of_size(minute).grace(Duration::from_secs(3_600)))
+        .count_with(Materialized::named("per-window"));
+    let config = broker.config(&topics.name("app"), state.path());
+    let streams = KafkaStreams::new(builder.build().unwrap(), config).unwrap();
+    let streams = streams.start_with_http(HttpOptions::default()).await.unwrap();
+    let at = streams.address();
+    // One record per millisecond from 1000 on: 100 of each window, every second of them tea.
+    topics
+        .send("lines", (0..400).map(|number| if number % 2 == 0 { "tea" } else { "milk" }.to_owned()))
+        .await;
+    until("all windows are counted", async || {
+        let (status, body) = get_json(at, "/stores/per-window/keys/tea?timeout_ms=10000").await;
+        let windows = body["entries"].as_array().map_or(0, Vec::len);
+        (status == 200 && windows == 4 && body["entries"][3]["value"] == 50).then_some(())
+    })
+    .await;
+    let (_, some) = get_json(at, "/stores/per-window/keys/tea?from=1100&to=1200").await;
+    assert_eq!(some["entries"][1]["window"], serde_json::json!({ "start": 1_200, "end": 1_300 }), "{some}");
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let (_, page) = get_json(at, &format!("/stores/per-window/entries?limit=3{cursor}")).await;
+        let entries = page["entries"].as_array().unwrap().clone();
+        seen.extend(
+            entries.iter().map(|it| (it["key"].to_string(), it["window"]["start"].as_i64().unwrap())),
+        );
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let all = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!((all, seen.len()), (8, 8), "{seen:?}");
+    streams.shutdown().await.unwrap();
+}
