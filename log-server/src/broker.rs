@@ -176,7 +176,7 @@ impl Broker {
     pub(crate) fn access_of(&self, principal: Principal, host: std::net::IpAddr) -> Access {
         let is_super = || {
             let name = principal.to_string();
-            self.config.security.super_users.iter().any(|user| *user == name)
+            self.config.security.super_users.contains(&name)
         };
         match &self.authorizer {
             Some(authorizer) if !is_super() => {

@@ -1,6 +1,11 @@
 //! What a server can be told.
 
+mod jaas;
 mod limits;
+mod listener_list;
+mod properties;
+mod property_file;
+mod property_table;
 mod security;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,6 +18,8 @@ use crate::listener::{Listener, SecurityProtocol};
 use crate::security::{SaslMechanism, TlsConfig};
 
 pub use limits::Limits;
+pub use properties::Property;
+pub use property_file::read_properties;
 pub(crate) use security::SecurityConfig;
 
 /// When produced records are forced to the disk.
@@ -58,6 +65,8 @@ pub struct LogServerConfig {
     pub(crate) offsets_retention: Duration,
     pub(crate) transaction_max_timeout: Duration,
     pub(crate) security: SecurityConfig,
+    /// Names of properties that were given and mean nothing here.
+    pub(crate) ignored_properties: Vec<String>,
 }
 
 impl LogServerConfig {
@@ -81,6 +90,7 @@ impl LogServerConfig {
             offsets_retention: OFFSETS_RETENTION,
             transaction_max_timeout: TRANSACTION_MAX_TIMEOUT,
             security: SecurityConfig::default(),
+            ignored_properties: Vec::new(),
         }
     }
 
@@ -337,7 +347,7 @@ mod tests {
         let twice = config.listener(listener);
         assert!(matches!(twice.validate(), Err(Error::Config(_))));
         let open = Listener::new(SecurityProtocol::Plaintext, "0.0.0.0", 9092);
-        assert!(matches!(twice.listener(open.named("OPEN")).validate(), Err(_)));
+        assert!(twice.listener(open.named("OPEN")).validate().is_err());
     }
 
     #[test]

@@ -207,7 +207,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let part = match budget.try_take(more) {
             Some(part) => part,
             None if !self.owed.is_empty() => return Ok(false),
-            None => timeout(MEMORY_TIMEOUT, budget.take(more)).await.map_err(|_| ConnectionError::Memory)?,
+            None => {
+                let waited = timeout(MEMORY_TIMEOUT, budget.take(more)).await;
+                // The client could not go on meanwhile.
+                self.begun = Some(Instant::now());
+                waited.map_err(|_| ConnectionError::Memory)?
+            }
         };
         self.memory_bytes = wanted;
         match &mut self.memory {

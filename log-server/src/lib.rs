@@ -14,20 +14,26 @@
 //! ```
 //!
 //! # A request's way
-//! 1. `server` accepts a connection and hands it to `connection`, which cuts frames from the stream.
-//! 2. `api` finds the frame's API in its one table, checks the body's form (`protocol::Shape`), decodes it and
-//!    calls the handler; there is one file per API.
-//! 3. The handler works on the `Broker`: topics (`topics`) and their partition logs (`log`), groups (`group`).
+//! 1. `server` listens, `doorkeeper` lets connections in (limits, TLS) and hands them to `connection`, which cuts frames
+//!    from the stream. `session` is what handlers see of a connection: who is at its other end.
+//! 2. `api` finds the frame's API in its one table, checks that the client has logged in if it must, checks the body's
+//!    form (`protocol::Shape`), decodes it and calls the handler; there is one file per API.
+//! 3. The handler asks its `RequestContext` whether the client may do that (`security`), and works on the `Broker`:
+//!    topics (`topics`) and their partition logs (`log`), groups (`group`), transactions (`txn`).
 //! 4. Answers leave in the order of the requests; a produce request's answer waits until its records are
 //!    durable, while the next requests of the same connection are already being worked on.
-
+//!
+//! # Who may connect
+//! It listens on a loopback address without login, unless told otherwise: any other address needs a listener whose
+//! clients log in (SASL) or show certificates, or [`LogServerConfig::insecure`]. Users are those of the configuration
+//! and those that Kafka's tools add; access control lists are checked once an authorizer is configured.
+//! [`Limits`] keeps slow and hostile clients from starving the others.
+//!
 //! # What is left out
-//! - Security: no TLS, SASL or ACLs. So it listens on loopback addresses only, unless told that the network is trusted.
-//! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, KIP-848 and KIP-1071 groups.
+//! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, delegation tokens, KIP-848
+//!   and KIP-1071 groups; SASL by GSSAPI and OAUTHBEARER; one certificate serves all listeners and is read at the start.
 //! - Several nodes: replication factor 1 is the only one. Point clients at Apache Kafka for more.
-//! - Memory is limited per connection (frame size, owed answers) and per answer, not yet over all connections; idle
-//!   connections are not closed; the limit of open files is the shell's (a log takes one, a closed segment three).
-//! - Configuration is by options and environment, not yet by a file.
+//! - The limit of open files is the shell's (a log takes one, a closed segment three).
 //! - `file.delete.delay.ms`, `flush.*`, `preallocate` and the settings of tiered storage are accepted without effect;
 //!   compression levels are the codecs' own defaults.
 //! - A batch's timestamps are bounded only if a topic asks for it: records of the past and the future are stored.
@@ -58,7 +64,7 @@ mod session;
 mod topics;
 mod txn;
 
-pub use config::{FsyncPolicy, Limits, LogServerConfig};
+pub use config::{FsyncPolicy, Limits, LogServerConfig, Property, read_properties};
 pub use error::Error;
 pub use inspect::{VerifyReport, dump_segment, verify_data_dir};
 pub use listener::{Listener, SecurityProtocol};

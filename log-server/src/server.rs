@@ -58,6 +58,12 @@ impl LogServer {
     /// address cannot be bound.
     pub async fn start(config: LogServerConfig) -> Result<Self, Error> {
         config.validate()?;
+        if !config.ignored_properties.is_empty() {
+            tracing::info!(
+                properties = config.ignored_properties.join(", "),
+                "without effect on a single node"
+            );
+        }
         let tls = config.security.tls.as_ref().map(acceptor).transpose()?;
         let mut listeners = Vec::new();
         for listener in config.all_listeners() {
@@ -164,3 +170,6 @@ fn warn_of_weak_protection(listener: &Listener, broker: &Broker) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
