@@ -4,18 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::close_options::{CloseOptions, GroupMembershipOperation};
 use crate::config::StreamsConfig;
 use crate::end_signals::EndSignals;
 use crate::error::Error;
 use crate::query::{QueryError, QueryableStore};
-use crate::runtime::{Started, Startup, StateRestoreListener, StatusBoard, StreamsState, StreamsStatus};
+use crate::runtime::{
+    InstanceCommand, Pauses, Started, Startup, StateRestoreListener, StatusBoard, StreamsState,
+    StreamsStatus, Threads,
+};
 use crate::state::StateStore;
 use crate::streams_handle::StreamsHandle;
-use crate::topology::{ApplicationTopology, Topology};
+use crate::topology::{ApplicationTopology, TaskId, Topology};
 
 /// An application that is configured and not yet started.
 ///
@@ -78,6 +81,8 @@ impl KafkaStreams {
         let (control, group) = Threads::start("streams-group", 1)?;
         let (tasks, worker_threads) = Threads::start("streams-worker", workers)?;
         let (shutdown, asked) = oneshot::channel();
+        let (commands, received) = mpsc::unbounded_channel();
+        let pauses = Pauses::default();
         let status = StatusBoard::default();
         let state = self.state.subscribe();
         let shutdown_timeout = self.config.shutdown_timeout;
@@ -86,6 +91,8 @@ impl KafkaStreams {
             application: self.application,
             state: self.state,
             shutdown: asked,
+            commands: received,
+            pauses: pauses.clone(),
             status: status.clone(),
             restore_listener: self.restore_listener,
             tasks,
@@ -95,6 +102,8 @@ impl KafkaStreams {
         let Started { ended, queries } = control.spawn(startup.start()).await.map_err(runtime_error)??;
         Ok(RunningStreams {
             shutdown: Some(shutdown),
+            commands,
+            pauses,
             ended,
             handle: StreamsHandle::new(application_id, topology, state, status, queries),
             shutdown_timeout,
@@ -107,7 +116,9 @@ impl KafkaStreams {
 /// was not committed is processed again, and others take over only when the session has run out.
 #[derive(Debug)]
 pub struct RunningStreams {
-    shutdown: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<GroupMembershipOperation>>,
+    commands: mpsc::UnboundedSender<InstanceCommand>,
+    pauses: Pauses,
     ended: JoinHandle<Result<(), Error>>,
     handle: StreamsHandle,
     shutdown_timeout: Duration,
@@ -188,39 +199,78 @@ impl RunningStreams {
     /// # Errors
     /// Why the application failed, if it did; [`Error::ShutdownTimeout`] if closing takes longer than
     /// `shutdown.timeout.ms`.
-    pub async fn shutdown(mut self) -> Result<(), Error> {
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.shutdown_with(CloseOptions::new()).await
+    }
+
+    /// As [`shutdown`](RunningStreams::shutdown), in another time, or with another end of the membership.
+    ///
+    /// # Errors
+    /// As [`RunningStreams::shutdown`].
+    pub async fn shutdown_with(mut self, options: CloseOptions) -> Result<(), Error> {
         if let Some(shutdown) = self.shutdown.take() {
             // It may have ended by itself.
-            let _ = shutdown.send(());
+            let _ = shutdown.send(options.operation);
         }
-        match tokio::time::timeout(self.shutdown_timeout, &mut self.ended).await {
+        let limit = options.timeout.unwrap_or(self.shutdown_timeout);
+        match tokio::time::timeout(limit, &mut self.ended).await {
             Ok(ended) => ended.map_err(runtime_error)?,
-            Err(_) => Err(Error::ShutdownTimeout { after: self.shutdown_timeout }),
+            Err(_) => Err(Error::ShutdownTimeout { after: limit }),
         }
     }
-}
 
-/// Threads of a tokio runtime; their end never blocks, so that they may be dropped inside another runtime.
-#[derive(Debug)]
-struct Threads(Option<Runtime>);
-
-impl Threads {
-    fn start(name: &str, count: usize) -> Result<(Handle, Self), Error> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(count)
-            .thread_name(name)
-            .enable_all()
-            .build()
-            .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
-        Ok((runtime.handle().clone(), Threads(Some(runtime))))
+    /// Stops processing and punctuating (KIP-834). The instance stays in the group with its tasks, whose state and whose standbys are
+    /// kept.
+    pub fn pause(&self) {
+        self.pauses.set_all(true);
     }
-}
 
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+    /// Goes on after [`pause`](RunningStreams::pause); tasks that were paused by themselves stay so.
+    pub fn resume(&self) {
+        self.pauses.set_all(false);
+    }
+
+    /// Whether the whole instance is paused.
+    pub fn is_paused(&self) -> bool {
+        self.pauses.is_paused()
+    }
+
+    /// Pauses one task of this instance, now or whenever it comes here.
+    pub fn pause_task(&self, task: TaskId) {
+        self.pauses.set_task(task, true);
+    }
+
+    /// Lets a task go on after [`pause_task`](RunningStreams::pause_task).
+    pub fn resume_task(&self, task: TaskId) {
+        self.pauses.set_task(task, false);
+    }
+
+    /// Starts one more worker, with a thread, a consumer and a producer of its own; it gets its share of the tasks here, and the
+    /// instance a larger share of the application's. Answers the worker's number.
+    ///
+    /// # Errors
+    /// When its clients cannot be started, or the application has ended.
+    pub async fn add_worker(&self) -> Result<usize, Error> {
+        self.command(InstanceCommand::AddWorker).await?
+    }
+
+    /// Ends the worker that came last; its tasks are committed, and the others take them. Answers its number, none where only one is
+    /// left, for that ends with the application only.
+    ///
+    /// # Errors
+    /// When the application has ended.
+    pub async fn remove_worker(&self) -> Result<Option<usize>, Error> {
+        self.command(InstanceCommand::RemoveWorker).await
+    }
+
+    async fn command<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> InstanceCommand,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let ended = || Error::Runtime { reason: "the application has ended".to_owned() };
+        self.commands.send(command(answer)).map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())
     }
 }
 

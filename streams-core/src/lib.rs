@@ -4,6 +4,7 @@
 
 pub mod assignor;
 pub mod client;
+mod close_options;
 pub mod config;
 mod end_signals;
 mod error;
@@ -22,6 +23,7 @@ pub mod task;
 pub mod time;
 pub mod topology;
 
+pub use close_options::{CloseOptions, GroupMembershipOperation};
 pub use config::{
     ConfigError, ErrorHandlers, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig,
     TopologyOptimization, UncaughtHandler, UncaughtResponse,

@@ -81,6 +81,8 @@ impl World {
             }
             Fault::Leave => {
                 if self.fleet.is_running(number) {
+                    // One that is cut off cannot commit what it is to commit.
+                    self.proxies.iter().skip(number).take(1).for_each(|proxy| proxy.set(Line::Sound));
                     // One that stands still would not hear it.
                     self.fleet.signal(number, "CONT")?;
                     self.fleet.end(number).await?;

@@ -149,6 +149,21 @@ impl MembershipHandle {
         }
     }
 
+    /// Ends the membership without a word: the coordinator keeps the place until the session runs out.
+    pub async fn end(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::End { answer }).await.is_ok() {
+            let _ = answered.await;
+        }
+    }
+
+    /// Changes the member's share of the tasks: its number of workers.
+    pub async fn set_capacity(&self, workers: usize) {
+        let capacity = u32::try_from(workers).unwrap_or(u32::MAX);
+        // A membership that has ended has no share.
+        let _ = self.commands.send(Command::Capacity(capacity)).await;
+    }
+
     /// A token by which one worker reports that it gets on. While any token is older than `max.poll.interval.ms` the
     /// member leaves the group. Dropping the token ends the watch.
     pub fn progress(&self) -> Progress {

@@ -39,6 +39,8 @@ pub(super) enum Command {
     Commit(Commit),
     Rejoin(String),
     Stop(String),
+    Capacity(u32),
+    End { answer: oneshot::Sender<()> },
     Leave { static_too: bool, answer: oneshot::Sender<()> },
 }
 
@@ -181,6 +183,12 @@ impl Shell {
                 Wake::Command(Some(Command::Leave { static_too, answer })) => {
                     return self.leave(static_too, answer).await;
                 }
+                Wake::Command(Some(Command::End { answer })) => {
+                    self.member.leave(false);
+                    self.close();
+                    let _ = answer.send(());
+                    return;
+                }
                 Wake::Command(Some(command)) => self.obey(command),
                 Wake::News(None) | Wake::Command(None) => break,
                 Wake::Time => {}
@@ -235,7 +243,8 @@ impl Shell {
             Command::Commit(commit) => self.commits.push_back(commit),
             Command::Rejoin(reason) => self.member.request_rejoin(reason),
             Command::Stop(reason) => self.member.request_stop(reason),
-            Command::Leave { .. } => {}
+            Command::Capacity(workers) => self.member.set_capacity(workers),
+            Command::Leave { .. } | Command::End { .. } => {}
         }
     }
 

@@ -1,6 +1,5 @@
 //! One member of the group: hears what it is to run, shares that among its workers, ends in order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +7,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::open_task::TaskOpener;
 use super::standby::Standbys;
-use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
+use super::threads::Threads;
 use super::worker::{WorkerCommand, WorkerReport};
+use super::workers::Workers;
+use crate::close_options::GroupMembershipOperation;
 use crate::error::Error;
-use crate::membership::{
-    AssignedTask, AssignmentFault, FaultKind, MembershipEvent, MembershipHandle, TaskAssignment,
-};
+use crate::membership::{AssignmentFault, FaultKind, MembershipEvent, MembershipHandle, TaskAssignment};
 use crate::topology::TaskId;
 
 /// How long an instance that asks all to stop waits for the group to be told.
@@ -27,24 +27,43 @@ const STOP_ALL_MAX: Duration = Duration::from_secs(15);
 pub(super) struct WorkerLink {
     pub(super) commands: mpsc::UnboundedSender<WorkerCommand>,
     pub(super) ended: JoinHandle<()>,
+    /// Its own thread, where it has one.
+    pub(super) _threads: Option<Threads>,
+}
+
+impl WorkerLink {
+    /// Lets the worker end, and waits for it.
+    pub(super) async fn end(self) {
+        drop(self.commands);
+        let _ = self.ended.await;
+    }
+}
+
+/// What an application asks of its instance.
+#[derive(Debug)]
+pub(crate) enum InstanceCommand {
+    /// One worker more; answers its number.
+    AddWorker(oneshot::Sender<Result<usize, Error>>),
+    /// One worker less; answers its number, none for the last one.
+    RemoveWorker(oneshot::Sender<Option<usize>>),
 }
 
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) membership: MembershipHandle,
     pub(super) events: mpsc::Receiver<MembershipEvent>,
-    pub(super) workers: Vec<WorkerLink>,
+    pub(super) workers: Workers,
+    pub(super) topic_watch: JoinHandle<()>,
+    pub(super) commands: mpsc::UnboundedReceiver<InstanceCommand>,
     pub(super) reports: mpsc::UnboundedReceiver<WorkerReport>,
-    pub(super) shutdown: oneshot::Receiver<()>,
+    pub(super) shutdown: oneshot::Receiver<GroupMembershipOperation>,
     pub(super) state: watch::Sender<StreamsState>,
     pub(super) status: StatusBoard,
-    pub(super) directory: Arc<StateDirectory>,
+    pub(super) opener: Arc<TaskOpener>,
     /// The global stores' worker, where the topology has any: how to stop it, and its end.
     pub(super) global: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// Copies of other instances' tasks.
     pub(super) standbys: Standbys,
-    /// Which worker runs a task.
-    pub(super) owners: BTreeMap<TaskId, usize>,
     /// How long missing topics are waited for.
     pub(super) topic_patience: Duration,
     /// Since when the leader cannot assign.
@@ -55,7 +74,7 @@ pub(super) struct Instance {
 
 /// Why an instance stops.
 enum Stop {
-    Asked,
+    Asked(GroupMembershipOperation),
     Failed(Error),
 }
 
@@ -65,14 +84,14 @@ impl Instance {
         self.set_state(StreamsState::Rebalancing);
         let stop = self.serve().await;
         self.set_state(StreamsState::PendingShutdown);
-        let outcome = match stop {
-            Stop::Asked => Ok(()),
+        let (operation, outcome) = match stop {
+            Stop::Asked(operation) => (operation, Ok(())),
             Stop::Failed(error) => {
                 tracing::error!(%error, "the application ends");
-                Err(error)
+                (GroupMembershipOperation::Default, Err(error))
             }
         };
-        let outcome = outcome.and(self.end().await);
+        let outcome = outcome.and(self.end(operation).await);
         self.set_state(if outcome.is_ok() { StreamsState::NotRunning } else { StreamsState::Failed });
         outcome
     }
@@ -81,7 +100,11 @@ impl Instance {
         loop {
             let outcome = tokio::select! {
                 // A handle that was dropped is a request as well.
-                _ = &mut self.shutdown => return Stop::Asked,
+                asked = &mut self.shutdown => return Stop::Asked(asked.unwrap_or_default()),
+                Some(command) = self.commands.recv() => {
+                    self.obey(command).await;
+                    Ok(())
+                }
                 Some(report) = self.reports.recv() => match report {
                     WorkerReport::TaskRuns => {
                         self.show_progress();
@@ -95,7 +118,7 @@ impl Instance {
                 },
                 event = self.events.recv() => match event {
                     Some(event) => self.follow(event).await,
-                    None => return Stop::Asked,
+                    None => return Stop::Asked(GroupMembershipOperation::Default),
                 },
                 error = Self::told_too_late(&mut self.stopping) => Err(error),
             };
@@ -103,6 +126,22 @@ impl Instance {
                 return Stop::Failed(error);
             }
         }
+    }
+
+    async fn obey(&mut self, command: InstanceCommand) {
+        match command {
+            InstanceCommand::AddWorker(answer) => {
+                let added = self.workers.add().await;
+                let _ = answer.send(added);
+            }
+            InstanceCommand::RemoveWorker(answer) => {
+                let removed = self.workers.remove().await;
+                let _ = answer.send(removed);
+            }
+        }
+        // The instance's share of the application's tasks follows the number of its workers.
+        self.membership.set_capacity(self.workers.count()).await;
+        self.show_progress();
     }
 
     /// Lets the others know before this instance goes.
@@ -127,12 +166,12 @@ impl Instance {
             MembershipEvent::PreparingRebalance { reason, ready } => {
                 tracing::info!(reason, "rebalance");
                 self.set_state(StreamsState::Rebalancing);
-                self.on_each_worker(WorkerCommand::CommitAndHold).await;
+                self.workers.commit_and_hold().await;
                 ready.resume(self.standbys.current());
             }
             MembershipEvent::Revoke { tasks, closed } => {
                 tracing::info!(?tasks, "tasks move away");
-                self.close(&tasks, true).await;
+                self.workers.close(&tasks, true).await;
                 closed.resume(());
             }
             MembershipEvent::Assigned(assignment) => self.assign(assignment).await,
@@ -140,8 +179,7 @@ impl Instance {
             MembershipEvent::Lost { tasks, cause } => {
                 tracing::warn!(?tasks, ?cause, "all tasks are lost");
                 self.set_state(StreamsState::Rebalancing);
-                let tasks: Vec<TaskId> = self.owners.keys().copied().collect();
-                self.close(&tasks, false).await;
+                self.workers.close(&self.workers.tasks(), false).await;
             }
             MembershipEvent::CoordinatorUnavailable { error } => {
                 tracing::warn!(error, "the group's coordinator is not reachable");
@@ -158,47 +196,23 @@ impl Instance {
     async fn assign(&mut self, assignment: TaskAssignment) {
         self.unassignable_since = None;
         self.status.set_member(&assignment);
-        self.directory.note_member(Some(&assignment.member_id));
-        let gone: Vec<TaskId> = self
-            .owners
-            .keys()
-            .copied()
-            .filter(|task| !assignment.active.iter().any(|active| active.id == *task))
-            .collect();
+        self.opener.directory.note_member(Some(&assignment.member_id));
+        // A task whose inputs are others now, for a pattern takes new topics in, begins anew with them.
+        let stays = |task: &TaskId| {
+            let active = assignment.active.iter().find(|active| active.id == *task);
+            active.is_some_and(|active| self.workers.run(*task, &active.partitions))
+        };
+        let gone: Vec<TaskId> = self.workers.tasks().into_iter().filter(|task| !stays(task)).collect();
         if !gone.is_empty() {
-            self.close(&gone, true).await;
+            self.workers.close(&gone, true).await;
         }
         self.standbys.keep(&assignment.standby, &assignment.warm_up).await;
-        let mut share: Vec<Vec<AssignedTask>> = self.workers.iter().map(|_| Vec::new()).collect();
-        for task in assignment.active {
-            if !self.owners.contains_key(&task.id) {
-                let worker = self.least_loaded(task.id);
-                self.owners.insert(task.id, worker);
-                share[worker].push(task);
-            }
-        }
-        let tasks: Vec<String> = self.owners.keys().map(TaskId::to_string).collect();
+        self.workers.open(assignment.active);
+        self.workers.resume_commits();
+        let tasks: Vec<String> = self.workers.tasks().iter().map(TaskId::to_string).collect();
         tracing::info!(generation = assignment.generation, tasks = tasks.join(" "), "tasks assigned");
-        for (worker, tasks) in self.workers.iter().zip(share) {
-            // A worker that is gone has reported why.
-            if !tasks.is_empty() {
-                tasks.iter().for_each(|task| self.status.add(task.id, self.owners[&task.id]));
-                let _ = worker.commands.send(WorkerCommand::Open(tasks));
-            }
-            let _ = worker.commands.send(WorkerCommand::ResumeCommits);
-        }
         self.standbys.begin(assignment.standby, assignment.warm_up);
         self.show_progress();
-    }
-
-    /// The worker with the fewest tasks of the same sub-topology, of those the one with the fewest tasks.
-    fn least_loaded(&self, task: TaskId) -> usize {
-        let load = |worker: usize| {
-            let own = self.owners.iter().filter(|(_, owner)| **owner == worker);
-            let siblings = own.clone().filter(|(id, _)| id.sub_topology == task.sub_topology).count();
-            (siblings, own.count(), worker)
-        };
-        (0..self.workers.len()).map(load).min().map_or(0, |(_, _, worker)| worker)
     }
 
     fn bear(&mut self, fault: AssignmentFault) -> Result<(), Error> {
@@ -208,9 +222,13 @@ impl Instance {
         }
         tracing::warn!(message = fault.message, "the tasks cannot be assigned");
         self.status.note_error(None, &fault.message);
+        if fault.kind == FaultKind::InvalidTopics {
+            self.status.note_topic_fault(Some(fault.message.clone()));
+        }
         let since = *self.unassignable_since.get_or_insert_with(Instant::now);
         let bearable = match fault.kind {
-            FaultKind::InvalidTopics => false,
+            // A source that has got partitions stops nothing that runs.
+            FaultKind::InvalidTopics => self.workers.has_tasks(),
             FaultKind::MissingSourceTopic => since.elapsed() < self.topic_patience,
             _ => true,
         };
@@ -218,56 +236,28 @@ impl Instance {
             return Err(Error::Assignment { message: fault.message });
         }
         // The tasks go on as they are, and so do their commits, until the leader has assigned.
-        for worker in &self.workers {
-            let _ = worker.commands.send(WorkerCommand::ResumeCommits);
-        }
+        self.workers.resume_commits();
         self.show_progress();
         Ok(())
     }
 
-    async fn close(&mut self, tasks: &[TaskId], clean: bool) {
-        let mut share: BTreeMap<usize, Vec<TaskId>> = BTreeMap::new();
-        for task in tasks {
-            if let Some(worker) = self.owners.remove(task) {
-                share.entry(worker).or_default().push(*task);
-            }
-        }
-        let asked = share.into_iter().filter_map(|(worker, tasks)| {
-            let (done, answer) = oneshot::channel();
-            self.workers[worker].commands.send(WorkerCommand::Close { tasks, clean, done }).ok()?;
-            Some(answer)
-        });
-        for answer in asked.collect::<Vec<_>>() {
-            let _ = answer.await;
-        }
-    }
-
-    async fn on_each_worker(&self, command: impl Fn(oneshot::Sender<()>) -> WorkerCommand) {
-        let asked = self.workers.iter().filter_map(|worker| {
-            let (done, answer) = oneshot::channel();
-            worker.commands.send(command(done)).ok()?;
-            Some(answer)
-        });
-        for answer in asked.collect::<Vec<_>>() {
-            let _ = answer.await;
-        }
-    }
-
     /// Commits and closes all tasks, leaves the group, ends the workers. Reports the first error of the closing.
-    async fn end(&mut self) -> Result<(), Error> {
-        let tasks: Vec<TaskId> = self.owners.keys().copied().collect();
-        self.close(&tasks, true).await;
+    async fn end(&mut self, operation: GroupMembershipOperation) -> Result<(), Error> {
+        self.topic_watch.abort();
+        self.workers.close(&self.workers.tasks(), true).await;
         self.standbys.keep(&[], &[]).await;
-        self.membership.leave(false).await;
-        self.directory.note_member(None);
-        for WorkerLink { commands, ended } in self.workers.drain(..) {
-            drop(commands);
-            let _ = ended.await;
+        match operation {
+            GroupMembershipOperation::Default => self.membership.leave(false).await,
+            GroupMembershipOperation::Leave => self.membership.leave(true).await,
+            GroupMembershipOperation::Stay => self.membership.end().await,
         }
+        self.opener.directory.note_member(None);
+        self.workers.end().await;
         if let Some((stop, ended)) = self.global.take() {
             let _ = stop.send(());
             let _ = ended.await;
         }
+        self.opener.settle().await;
         while let Ok(report) = self.reports.try_recv() {
             if let WorkerReport::Failed(error) | WorkerReport::StopApplication(error) = report {
                 return Err(error);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pauses::Pauses;
 use super::restore::Restorer;
 use super::restore_progress::RestoreRole;
 use super::retention_check::{RetentionCheck, Retentions};
@@ -28,6 +29,10 @@ use crate::topology::{ApplicationTopology, OffsetReset, TaskId};
 /// Between two tries to lock a directory that another process still has.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
 
+/// Longest wait for openings that were given up, and the time between two looks.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
+const SETTLE_LOOK: Duration = Duration::from_millis(5);
+
 /// Opens the tasks of an instance.
 #[derive(Debug)]
 pub(super) struct TaskOpener {
@@ -48,6 +53,9 @@ pub(super) struct TaskOpener {
     pub(super) lock_patience: Duration,
     /// Tasks whose state was found damaged while they ran.
     pub(super) distrusted: Mutex<BTreeSet<TaskId>>,
+    pub(super) pauses: Pauses,
+    /// One more than the openings that are under way, given up or not.
+    pub(super) openings: Arc<()>,
     /// Records that tasks tried before they began again from their last commit.
     pub(super) tried: Mutex<BTreeMap<TaskId, Tried>>,
 }
@@ -129,8 +137,8 @@ impl TaskOpener {
                 config: TaskConfig { tried: self.tried_by(assigned.id), ..self.config.clone() },
             };
             // Whoever gives this opening up cannot stop it: the directory stays locked until the databases are closed again.
-            let locked = Arc::clone(directory);
-            let opened = tokio::task::spawn_blocking(move || (StreamTask::open(setup), locked))
+            let held = (Arc::clone(directory), Arc::clone(&self.openings));
+            let opened = tokio::task::spawn_blocking(move || (StreamTask::open(setup), held))
                 .await
                 .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
             let fault = match opened.0 {
@@ -152,6 +160,14 @@ impl TaskOpener {
     /// Lets the state of a task be deleted and restored from its changelogs when it is opened next.
     pub(super) fn distrust(&self, task: TaskId) {
         self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).insert(task);
+    }
+
+    /// Waits until openings that were given up have ended: a process that exits while a database is being opened crashes.
+    pub(super) async fn settle(&self) {
+        let begun = Instant::now();
+        while Arc::strong_count(&self.openings) > 1 && begun.elapsed() < SETTLE_MAX {
+            tokio::time::sleep(SETTLE_LOOK).await;
+        }
     }
 
     /// Notes which record a task is to try again, and how often it has failed.

@@ -69,12 +69,33 @@ impl TopicPlanner {
 
     /// Creates the internal topics that are missing and checks those that exist.
     pub(crate) async fn create_internal_topics(&self, plan: &TopicPlan) -> Result<(), Error> {
-        let names: Vec<&str> = plan.internal.iter().map(|topic| &*topic.name).collect();
-        if names.is_empty() {
+        let missing = self.missing_internal_topics(plan).await?;
+        if missing.is_empty() {
             return Ok(());
         }
-        let cluster = self.wire.metadata(Some(&names)).await?;
+        for (topic, result) in self.wire.create_topics(&missing, false).await? {
+            match result {
+                Ok(()) => tracing::info!(topic, "internal topic created"),
+                // Another leader was faster; the next round checks it.
+                Err(fault) if fault.code() == Some(ResponseError::TopicAlreadyExists) => {}
+                Err(fault) => return Err(Error::InternalTopic { topic, reason: fault.to_string() }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the internal topics that exist are as the plan wants them.
+    pub(crate) async fn check_internal_topics(&self, plan: &TopicPlan) -> Result<(), Error> {
+        self.missing_internal_topics(plan).await.map(drop)
+    }
+
+    async fn missing_internal_topics(&self, plan: &TopicPlan) -> Result<Vec<NewTopic>, Error> {
+        let names: Vec<&str> = plan.internal.iter().map(|topic| &*topic.name).collect();
         let mut missing = Vec::new();
+        if names.is_empty() {
+            return Ok(missing);
+        }
+        let cluster = self.wire.metadata(Some(&names)).await?;
         for topic in &plan.internal {
             match cluster.partition_count(&topic.name) {
                 None => missing.push(self.new_topic(topic)),
@@ -91,18 +112,7 @@ impl TopicPlanner {
                 Some(_) => {}
             }
         }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        for (topic, result) in self.wire.create_topics(&missing, false).await? {
-            match result {
-                Ok(()) => tracing::info!(topic, "internal topic created"),
-                // Another leader was faster; the next round checks it.
-                Err(fault) if fault.code() == Some(ResponseError::TopicAlreadyExists) => {}
-                Err(fault) => return Err(Error::InternalTopic { topic, reason: fault.to_string() }),
-            }
-        }
-        Ok(())
+        Ok(missing)
     }
 
     fn new_topic(&self, topic: &InternalTopicSpec) -> NewTopic {

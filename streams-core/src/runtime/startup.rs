@@ -1,6 +1,5 @@
 //! The start of an application: broker there, topics there and fitting, then clients, workers, membership.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,13 +8,12 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::commit::Committer;
 use super::data_clients::{ClientKind, ProducerMaker, properties, wire};
 use super::global_worker::{GlobalSetup, GlobalWorker};
-use super::instance::{Instance, WorkerLink};
+use super::instance::{Instance, InstanceCommand};
 use super::open_task::TaskOpener;
+use super::pauses::Pauses;
 use super::planner::{PlanFault, TopicPlanner};
-use super::purge::RepartitionPurge;
 use super::restore::Restorer;
 use super::restore_listener::StateRestoreListener;
 use super::retention_check::retentions;
@@ -23,12 +21,13 @@ use super::standby::Standbys;
 use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
-use super::task_settings::{production_policy, task_config};
-use super::trouble::passes;
-use super::worker::{Worker, WorkerParts};
+use super::task_settings::task_config;
+use super::topic_watch::TopicWatch;
+use super::worker_maker::WorkerMaker;
+use super::workers::Workers;
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
-use crate::client::{DataConsumer, DataProducer};
+use crate::close_options::GroupMembershipOperation;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
@@ -38,6 +37,9 @@ use crate::topology::{ApplicationTopology, TopicPlan, TopicPlanError, Topology};
 
 /// Between two looks for topics that are missing at the start.
 const TOPIC_RETRY: Duration = Duration::from_millis(250);
+
+/// Between two looks whether the source topics have changed, unless `metadata.max.age.ms` says otherwise.
+const TOPIC_WATCH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A started application.
 #[derive(Debug)]
@@ -53,7 +55,9 @@ pub(crate) struct Startup {
     pub(crate) config: StreamsConfig,
     pub(crate) application: Arc<ApplicationTopology>,
     pub(crate) state: watch::Sender<StreamsState>,
-    pub(crate) shutdown: oneshot::Receiver<()>,
+    pub(crate) shutdown: oneshot::Receiver<GroupMembershipOperation>,
+    pub(crate) commands: mpsc::UnboundedReceiver<InstanceCommand>,
+    pub(crate) pauses: Pauses,
     pub(crate) status: StatusBoard,
     /// Told of restores.
     pub(crate) restore_listener: Option<Arc<dyn StateRestoreListener>>,
@@ -69,8 +73,12 @@ impl Startup {
         let partition_counts = PartitionCounts::default();
         let directory = Arc::new(StateDirectory::open(&config.state_dir, &config.application_id)?);
         let wire = WireClient::new(wire(config));
-        let planner =
-            TopicPlanner::new(Arc::clone(&self.application), wire.clone(), config, partition_counts.clone());
+        let planner = Arc::new(TopicPlanner::new(
+            Arc::clone(&self.application),
+            wire.clone(),
+            config,
+            partition_counts.clone(),
+        ));
         let plan = wait_for_topics(&planner, config).await?;
         bound_backends(self.application.topology(), config);
         let topics: Vec<Arc<str>> = plan
@@ -86,7 +94,13 @@ impl Startup {
         };
         let global = self.global_worker(&plan, &directory, &wire, isolation).await?;
         let membership =
-            Membership::start(membership_config(config, &directory, &plan), wire.clone(), Arc::new(planner));
+            Membership::start(membership_config(config, &directory, &plan), wire.clone(), planner.clone());
+        let watch = TopicWatch {
+            planner,
+            membership: membership.handle.clone(),
+            status: self.status.clone(),
+            interval: metadata_age(config),
+        };
         let opener = Arc::new(TaskOpener {
             application: Arc::clone(&self.application),
             directory,
@@ -102,17 +116,18 @@ impl Startup {
             lock_patience: config.session_timeout,
             distrusted: Mutex::default(),
             host: StoreHost::default(),
+            openings: Arc::default(),
+            pauses: self.pauses.clone(),
             tried: Mutex::default(),
         });
         let (reports, from_workers) = mpsc::unbounded_channel();
-        let mut workers = Vec::with_capacity(config.threads);
-        for index in 0..config.threads {
-            let parts =
-                self.worker(index, &opener, &membership, &wire, &partition_counts, reports.clone()).await?;
-            let (commands, received) = mpsc::unbounded_channel();
-            let ended = self.tasks.spawn(Worker::new(parts).run(received));
-            workers.push(WorkerLink { commands, ended });
-        }
+        let maker = WorkerMaker {
+            config: config.clone(),
+            opener: Arc::clone(&opener),
+            reports: reports.clone(),
+            tasks: self.tasks.clone(),
+        };
+        let workers = Workers::start(maker, config.threads, self.status.clone()).await?;
         let global = global.map(|worker| {
             let (stop, stopped) = oneshot::channel();
             (stop, self.tasks.spawn(worker.run(stopped, reports.clone())))
@@ -127,70 +142,23 @@ impl Startup {
             process_id: opener.directory.process_id(),
         });
         let instance = Instance {
-            directory: Arc::clone(&opener.directory),
+            opener: Arc::clone(&opener),
             global,
             standbys: Standbys::new(Arc::clone(&opener), self.tasks.clone()),
             membership: membership.handle,
             events: membership.events,
             workers,
+            topic_watch: tokio::spawn(watch.run()),
+            commands: self.commands,
             reports: from_workers,
             shutdown: self.shutdown,
             state: self.state,
             status: self.status,
-            owners: BTreeMap::new(),
             topic_patience: config.startup_timeout,
             unassignable_since: None,
             stopping: None,
         };
         Ok(Started { ended: tokio::spawn(instance.run()), queries: Arc::new(queries) })
-    }
-
-    async fn worker(
-        &self,
-        index: usize,
-        opener: &Arc<TaskOpener>,
-        membership: &Membership,
-        wire: &WireClient,
-        partition_counts: &PartitionCounts,
-        reports: mpsc::UnboundedSender<super::worker::WorkerReport>,
-    ) -> Result<WorkerParts, Error> {
-        let config = &self.config;
-        let client = properties(config, ClientKind::Main, &format!("worker-{index}"));
-        let buffer_bytes = fetch_buffer_bytes(config);
-        let consumer = DataConsumer::start(&client, &config.application_id, buffer_bytes)?;
-        let producers = ProducerMaker::new(config, index, opener.directory.process_id());
-        let producer = first_producer(&producers, config.startup_timeout).await?;
-        Ok(WorkerParts {
-            index,
-            thread_id: format!("{}-StreamThread-{}", config.effective_client_id(), index + 1),
-            consumer,
-            committer: Committer {
-                producer,
-                membership: membership.handle.clone(),
-                wire: wire.clone(),
-                patience: config.task_timeout,
-                guarantee: config.guarantee,
-            },
-            producers,
-            opener: Arc::clone(opener),
-            partition_counts: partition_counts.clone(),
-            status: self.status.clone(),
-            progress: membership.handle.progress(),
-            commit_interval: config.effective_commit_interval(),
-            purge: RepartitionPurge::new(
-                wire.clone(),
-                self.application
-                    .full_names()
-                    .map(|(_, full_name)| Arc::clone(full_name))
-                    .collect::<BTreeSet<_>>()
-                    .into(),
-                config.repartition_purge_interval,
-            ),
-            offset_reset: config.offset_reset,
-            handlers: config.handlers.clone(),
-            production: production_policy(config),
-            reports,
-        })
     }
 }
 
@@ -274,18 +242,10 @@ async fn wait_for_topics(planner: &TopicPlanner, config: &StreamsConfig) -> Resu
     }
 }
 
-/// A worker's first producer. With exactly-once its coordinator may still be busy with what a former one left.
-async fn first_producer(producers: &ProducerMaker, patience: Duration) -> Result<Arc<DataProducer>, Error> {
-    let begun = Instant::now();
-    loop {
-        match producers.make().await {
-            Err(error) if passes(&error) && begun.elapsed() < patience => {
-                tracing::warn!(%error, "no producer yet");
-                tokio::time::sleep(TOPIC_RETRY).await;
-            }
-            made => return made,
-        }
-    }
+/// How old what is known of the topics may get.
+fn metadata_age(config: &StreamsConfig) -> Duration {
+    let given = config.admin.get("metadata.max.age.ms").and_then(|text| text.parse().ok());
+    given.map_or(TOPIC_WATCH_INTERVAL, Duration::from_millis).max(TOPIC_RETRY)
 }
 
 fn membership_config(
@@ -320,10 +280,4 @@ fn bound_backends(topology: &Topology, config: &StreamsConfig) {
     for builder in stores.chain(topology.globals().iter().map(|global| &global.builder)) {
         builder.backend().set_memory_budget(bytes);
     }
-}
-
-/// Fetched records that wait for their tasks, per worker: an eighth of the memory budget at most.
-fn fetch_buffer_bytes(config: &StreamsConfig) -> usize {
-    let share = usize::try_from(config.memory_budget / 8).unwrap_or(usize::MAX) / config.threads.max(1);
-    share.min(2 * config.buffered_bytes_per_partition)
 }

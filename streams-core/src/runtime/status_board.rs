@@ -28,6 +28,15 @@ impl StatusBoard {
         status.instances.clone_from(&assignment.instances);
     }
 
+    /// Whether this instance leads the group.
+    pub(super) fn leads(&self) -> bool {
+        self.lock().leader
+    }
+
+    pub(super) fn note_topic_fault(&self, fault: Option<String>) {
+        self.lock().topic_fault = fault;
+    }
+
     pub(crate) fn instances(&self) -> Vec<InstanceMetadata> {
         self.lock().instances.clone()
     }

@@ -54,6 +54,9 @@ pub struct StreamsStatus {
     pub leader: bool,
     /// All instances of the application and their tasks, as of the latest assignment.
     pub instances: Vec<InstanceMetadata>,
+    /// What is wrong with the source topics, for instance that one has got partitions for which the application's own topics have
+    /// none: the tasks go on as they are.
+    pub topic_fault: Option<String>,
     /// The tasks of this instance.
     pub tasks: BTreeMap<TaskId, TaskStatus>,
     /// Tasks of other instances whose state is copied here, and the sum of the changelog offsets that the copy has

@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::commit::{ChangelogEnds, PreparedEpoch};
 use super::open_task::OpenedTask;
+use super::pauses::Pauses;
 use super::record_collector::RecordCollector;
 use super::retention_check::RetentionCheck;
 use super::state_directory::TaskDirectory;
@@ -34,6 +35,8 @@ const HELD_RECORDS_MAX: usize = 20_000;
 const COMMIT_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a busy task notes its progress for others to see.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two looks whether a paused task may go on.
+const PAUSE_LOOK: Duration = Duration::from_millis(50);
 /// How often a task notes how far its changelogs are in its state, at most.
 const OFFSET_SUM_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two looks whether the tasks are surely still this member's.
@@ -103,6 +106,7 @@ pub(super) struct TaskRunner {
     metrics: TaskMetrics,
     reports: mpsc::UnboundedSender<TaskReport>,
     offset_sum_at: Instant,
+    pauses: Pauses,
     // Behind the task: its databases close before the directory is unlocked.
     directory: Arc<TaskDirectory>,
 }
@@ -113,7 +117,7 @@ impl TaskRunner {
         (hosting, metrics): (Hosting, TaskMetrics),
         collector: RecordCollector,
         exactly_once: bool,
-        status: StatusBoard,
+        (status, pauses): (StatusBoard, Pauses),
         reports: mpsc::UnboundedSender<TaskReport>,
     ) -> Self {
         let OpenedTask { task, directory, inputs, retention, lease, fence } = opened;
@@ -146,6 +150,7 @@ impl TaskRunner {
             metrics,
             reports,
             offset_sum_at: Instant::now(),
+            pauses,
             directory,
         }
     }
@@ -200,6 +205,9 @@ impl TaskRunner {
             return Ok(Some(IDLE_MAX));
         }
         self.collector.check()?;
+        if self.pauses.hold(self.id) {
+            return Ok(Some(PAUSE_LOOK));
+        }
         if !self.collector.may_send() {
             return Ok(Some(LEASE_RETRY));
         }

@@ -273,7 +273,7 @@ impl Worker {
             (hosting, metrics),
             collector,
             self.exactly_once(),
-            self.parts.status.clone(),
+            (self.parts.status.clone(), self.parts.opener.pauses.clone()),
             self.to_worker.clone(),
         );
         let reports = self.to_worker.clone();

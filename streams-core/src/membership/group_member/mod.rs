@@ -222,6 +222,14 @@ impl GroupMember {
         self.wanted.get_or_insert(Wanted { reason, at_once: false });
     }
 
+    /// Changes this member's share of the tasks, with the next round.
+    pub(super) fn set_capacity(&mut self, workers: u32) {
+        if self.config.capacity != workers {
+            self.config.capacity = workers;
+            self.request_rejoin("the number of workers has changed".to_owned());
+        }
+    }
+
     /// Tells everyone to stop, with the next round.
     pub(super) fn request_stop(&mut self, reason: String) {
         self.stop = Some(reason);
