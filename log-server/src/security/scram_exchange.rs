@@ -113,6 +113,7 @@ impl Challenge {
         let mut attributes = without_proof.split(',');
         let binding = attributes.next().and_then(|part| part.strip_prefix("c=")).ok_or(malformed)?;
         let nonce = attributes.next().and_then(|part| part.strip_prefix("r=")).ok_or(malformed)?;
+        // The whole nonce, although older clients repeat their part of it: Apache Kafka refuses them since CVE-2024-56128.
         if binding != STANDARD.encode(&self.first.gs2_header) || nonce != self.nonce {
             return Err(malformed);
         }
