@@ -133,6 +133,9 @@ impl<T: Clone> Layers<T> {
                     key.extend_from_slice(&segments.number(time).to_be_bytes());
                     key.extend_from_slice(record.key);
                     layer.put(key, value);
+                    if let Some(index) = &mut self.index {
+                        layer.put(index.key_for(key), value.map(|_| &[][..]));
+                    }
                     forget(&mut self.cache, key);
                 }
                 (place, _) => {

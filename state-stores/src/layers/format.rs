@@ -79,3 +79,20 @@ impl ValueFormat<Box<[u8]>> for Raw {
         0
     }
 }
+
+/// No value: for what has keys only.
+pub(crate) struct Nothing;
+
+impl ValueFormat<()> for Nothing {
+    fn write(&self, _value: &(), _out: &mut Vec<u8>) -> Result<bool, SerdeError> {
+        Ok(true)
+    }
+
+    fn read(&self, _bytes: &[u8]) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
+    fn timestamp_len(&self) -> usize {
+        0
+    }
+}

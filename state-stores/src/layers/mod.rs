@@ -11,6 +11,7 @@ mod merge;
 mod segment_scan;
 mod segments;
 mod state_store;
+mod time_index;
 mod write_layer;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub(crate) use merge::{Entry, Merge};
 pub(crate) use segment_scan::SegmentScan;
 pub(crate) use segments::{ENDLESS, SEGMENT_LEN, Segments};
 pub(crate) use state_store::layered_state_store;
+use time_index::TimeIndex;
 use write_layer::WriteLayer;
 
 /// What one store's cache may hold in one task, unless another number is given: typed values, counted by the length
@@ -73,6 +75,8 @@ pub(crate) struct Layers<T> {
     format: Box<dyn ValueFormat<T>>,
     database: Arc<dyn TaskDatabase>,
     pub(crate) place: Place,
+    /// The keys by time, where the store wants them.
+    index: Option<TimeIndex>,
     cache: Cache<T>,
     pending: WriteLayer,
     sealed: WriteLayer,
@@ -98,6 +102,7 @@ impl<T: Clone> Layers<T> {
             format,
             database,
             place,
+            index: None,
             cache,
             pending: WriteLayer::default(),
             sealed: WriteLayer::default(),
@@ -306,6 +311,9 @@ impl<T: Clone> Layers<T> {
         }
         if self.place.is_live(key) {
             self.pending.put(key, value);
+            if let Some(index) = &mut self.index {
+                self.pending.put(index.key_for(key), value.map(|_| &[][..]));
+            }
         }
         Ok(present)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::time_index::move_end_to_front;
 use streams_core::state::{Direction, KeyspaceId, StoreError, TaskDatabase, WriteBatch};
 
 /// Length of the segment's number in front of a key within the layers above the database.
@@ -13,12 +14,15 @@ pub(crate) const SEGMENT_LEN: usize = 8;
 pub(crate) const ENDLESS: i64 = i64::MAX;
 
 const ENDLESS_NAME: &str = "endless";
+const INDEX_NAME: &str = "index";
 
 /// How much is written at once when segments are poured into others.
 const POUR_BATCH_BYTES: usize = 1 << 20;
 
 /// The key under which a store's clock lies in its own keyspace.
 const CLOCK_KEY: &[u8] = b"clock";
+/// The key under which the length of those segments lies whose indexes are whole, beside the clock.
+const INDEX_KEY: &[u8] = b"index";
 
 /// The segments of a store, and its clock: the largest time that it has seen.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub(crate) struct Segments {
     staged: (i64, i32),
     /// Segments that hold something in some layer; those that the database has, with their keyspace.
     live: BTreeMap<i64, Option<KeyspaceId>>,
+    /// Keyspaces of the segments' indexes by time, where the store keeps them; elsewhere their number is `!number`.
+    indexes: BTreeMap<i64, KeyspaceId>,
     /// The segment noted last: mostly the next one to be noted as well.
     touched: Option<i64>,
 }
@@ -65,6 +71,7 @@ impl Segments {
             sealed: (-1, 0),
             staged: (-1, 0),
             live: BTreeMap::new(),
+            indexes: BTreeMap::new(),
             touched: None,
         };
         let mut clock = None;
@@ -91,7 +98,9 @@ impl Segments {
             else {
                 continue;
             };
-            if segment == ENDLESS_NAME {
+            if let Some(number) = self.index_number(segment) {
+                self.indexes.insert(number, database.keyspace(&name)?);
+            } else if segment == ENDLESS_NAME {
                 self.live.insert(ENDLESS, Some(database.keyspace(&name)?));
             } else if let Some((interval, start)) = segment.split_once(':')
                 && let (Ok(interval), Ok(start)) = (interval.parse::<i64>(), start.parse::<i64>())
@@ -172,7 +181,7 @@ impl Segments {
 
     /// Whether a segment was live when the epoch was sealed.
     pub(crate) fn was_live(&self, number: i64) -> bool {
-        number >= self.oldest_live(self.sealed.0)
+        number.max(!number) >= self.oldest_live(self.sealed.0)
     }
 
     fn oldest_live(&self, clock_ms: i64) -> i64 {
@@ -202,7 +211,10 @@ impl Segments {
 
     /// The keyspace of the segment in front of a key, where the database has one.
     pub(crate) fn keyspace(&self, number: i64) -> Option<KeyspaceId> {
-        self.live.get(&number).copied().flatten()
+        match number < 0 {
+            true => self.indexes.get(&!number).copied(),
+            false => self.live.get(&number).copied().flatten(),
+        }
     }
 
     /// The keyspace of a segment, made where there is none yet.
@@ -215,7 +227,10 @@ impl Segments {
             return Ok(keyspace);
         }
         let keyspace = database.keyspace(&self.name(number))?;
-        self.live.insert(number, Some(keyspace));
+        match number < 0 {
+            true => drop(self.indexes.insert(!number, keyspace)),
+            false => drop(self.live.insert(number, Some(keyspace))),
+        }
         Ok(keyspace)
     }
 
@@ -244,7 +259,65 @@ impl Segments {
             }
             self.live.remove(&number);
         }
+        while let Some((&number, _)) = self.indexes.first_key_value().filter(|(number, _)| **number < oldest)
+        {
+            database.drop_keyspace(&self.name(!number))?;
+            self.indexes.remove(&number);
+        }
         Ok(())
+    }
+
+    /// Makes the index of all segments, unless the database has it: it is kept from there on with each write.
+    pub(crate) fn make_index(
+        &mut self,
+        suffix_len: usize,
+        database: &dyn TaskDatabase,
+    ) -> Result<(), StoreError> {
+        let mut whole_for = None;
+        database.get(self.clock, INDEX_KEY, &mut |bytes| whole_for = bytes.try_into().ok())?;
+        if whole_for.map(i64::from_be_bytes) == Some(self.interval_ms) {
+            return Ok(());
+        }
+        self.drop_index(database)?;
+        let mut batch = WriteBatch::default();
+        let segments: Vec<_> =
+            self.live.iter().filter_map(|(&number, keyspace)| Some((number, (*keyspace)?))).collect();
+        let mut key = Vec::new();
+        for (number, keyspace) in segments {
+            let index = self.make_keyspace(!number, database)?;
+            for entry in database.scan(keyspace, (Bound::Unbounded, Bound::Unbounded), Direction::Forward)? {
+                key.clear();
+                move_end_to_front(&entry?.0, suffix_len, &mut key);
+                batch.put(index, &key, &[]);
+                if batch.byte_len() > POUR_BATCH_BYTES {
+                    database.write(&batch)?;
+                    batch.clear();
+                }
+            }
+        }
+        // Comes last: what a crash leaves before it is made anew.
+        batch.put(self.clock, INDEX_KEY, &self.interval_ms.to_be_bytes());
+        database.write(&batch)
+    }
+
+    /// Drops the indexes, if there are any.
+    pub(crate) fn drop_index(&mut self, database: &dyn TaskDatabase) -> Result<(), StoreError> {
+        if database.get(self.clock, INDEX_KEY, &mut |_| {})? {
+            let mut batch = WriteBatch::default();
+            batch.delete(self.clock, INDEX_KEY);
+            database.write(&batch)?;
+        }
+        self.indexes.clear();
+        let prefix = format!("{}:{INDEX_NAME}:", self.store);
+        let names = database.keyspaces().into_iter().filter(|name| name.starts_with(&prefix));
+        names.map(|name| database.drop_keyspace(&name)).collect()
+    }
+
+    /// The number of the segment whose index a keyspace is, if it is one of today's.
+    fn index_number(&self, segment: &str) -> Option<i64> {
+        let (interval, start) = segment.strip_prefix(INDEX_NAME)?.strip_prefix(':')?.split_once(':')?;
+        let is_todays = interval.parse() == Ok(self.interval_ms);
+        start.parse().ok().filter(|_| is_todays).map(|start| self.number(start))
     }
 
     /// About how many entries the database holds.
@@ -256,6 +329,10 @@ impl Segments {
     fn name(&self, number: i64) -> String {
         match number {
             ENDLESS => format!("{}:{ENDLESS_NAME}", self.store),
+            index if index < 0 => {
+                let (store, interval) = (&self.store, self.interval_ms);
+                format!("{store}:{INDEX_NAME}:{interval}:{}", (!index).saturating_mul(interval))
+            }
             number => {
                 let (store, interval) = (&self.store, self.interval_ms);
                 format!("{store}:{interval}:{}", number.saturating_mul(interval))

@@ -4,7 +4,7 @@
 use crate::windowed::Window;
 
 /// Length of what follows the key.
-const SUFFIX_LEN: usize = 16;
+pub(crate) const SUFFIX_LEN: usize = 16;
 
 /// Appends a session's end and start to a key's bytes.
 pub(crate) fn append_suffix(out: &mut Vec<u8>, end_ms: i64, start_ms: i64) {

@@ -16,7 +16,7 @@ use streams_core::state::{
 };
 use streams_core::{Data, Timestamp, duration_millis};
 
-use crate::builder::StoreSettings;
+use crate::builder::{Builder, StoreSettings};
 use crate::change::StoreChange;
 use crate::key_value::{read_key, write_key};
 use crate::layers::{Entry, Layers, Place, SegmentScan, Segments, ValueFormat, layered_state_store};
@@ -61,6 +61,15 @@ pub struct SessionStore<K, T> {
     key_bytes: Vec<u8>,
 }
 
+impl<K: 'static, T: Data> Builder<SessionStore<K, T>> {
+    /// Keeps sessions of all keys at hand by their end: for results that leave when their sessions are closed (Kafka's
+    /// `RocksDBTimeOrderedSessionStore`).
+    pub fn time_ordered(mut self, on: bool) -> Self {
+        self.settings_mut().time_ordered = on;
+        self
+    }
+}
+
 impl<K: 'static, T: Data> SessionStore<K, T> {
     pub(crate) fn open(
         settings: &StoreSettings,
@@ -74,6 +83,7 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
         let name = &settings.layers.name;
         let segments = Segments::open(name, interval_ms, retention_ms, key_schema::end_of, &*database)?;
         let mut layers = Layers::new(settings.layers.clone(), format, database, Place::Segments(segments));
+        layers.keep_index(settings.time_ordered.then_some(key_schema::SUFFIX_LEN))?;
         layers.cache().keep_old(settings.keep_old_values);
         let in_memory = settings.in_memory;
         Ok(SessionStore { layers, key_serde, in_memory, expired_records: 0, key_bytes: Vec::new() })
@@ -188,6 +198,11 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
     ) -> Result<WindowEntries<'_, K, T>, StoreError> {
         let (first, last) = (from.as_millis().max(0), to.as_millis());
         let numbers = self.layers.segments().map_or(Vec::new(), |segments| segments.between(first, last));
+        if self.layers.index_is_whole() {
+            self.layers.sort();
+            let entries = Box::new(self.layers.scan_index(numbers, first, last));
+            return Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, KeyLayout::Session, entries));
+        }
         self.scan_segments(KeyFilter::Between(Bound::Unbounded, Bound::Unbounded), numbers, (from, to), true)
     }
 

@@ -106,6 +106,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let name = &settings.layers.name;
         let segments = Segments::open(name, interval_ms, retention_ms, key_schema::start_of, &*database)?;
         let mut layers = Layers::new(settings.layers.clone(), format, database, Place::Segments(segments));
+        layers.keep_index(settings.time_ordered.then_some(key_schema::SUFFIX_LEN))?;
         layers.cache().keep_old(settings.keep_old_values);
         Ok(WindowStore {
             layers,
@@ -273,10 +274,14 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let (from, to) = (from.as_millis().max(0), to.as_millis());
         let numbers = self.layers.segments().map_or(Vec::new(), |segments| segments.between(from, to));
         let all = KeyFilter::Between(Bound::Unbounded, Bound::Unbounded);
+        let layout = KeyLayout::Window(self.size_ms);
         self.layers.sort();
+        if self.layers.index_is_whole() {
+            let entries = Box::new(self.layers.scan_index(numbers, from, to));
+            return Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, entries));
+        }
         let scan =
             SegmentScan::new(&self.layers, numbers, Bound::Unbounded, Bound::Unbounded, Direction::Forward);
-        let layout = KeyLayout::Window(self.size_ms);
         let found = scan.filter(filter(layout, between(all, from, to)));
         let entries = entries::by_time(found, Direction::Forward)?;
         Ok(WindowEntries::new(self.layers.name(), &*self.key_serde, layout, entries))

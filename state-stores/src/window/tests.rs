@@ -133,6 +133,34 @@ fn another_retention_keeps_what_is_young_enough_for_it() {
     assert!(database.keyspaces().iter().all(|name| name == "w" || name.starts_with("w:300000:")));
 }
 
+#[test]
+fn the_index_by_time_is_made_anew_for_another_retention_and_goes_when_nobody_wants_it() {
+    let database = memory();
+    let store = |retention_ms, ordered| {
+        let (size, retention) = (Duration::from_millis(SIZE_MS), Duration::from_millis(retention_ms));
+        let builder =
+            Stores::window::<String, i64>("w", size, retention, Arc::new(Utf8), Arc::new(BigEndian));
+        builder.time_ordered(ordered).open(Arc::clone(&database)).unwrap()
+    };
+    let starts = |store: &mut WindowStore<String, i64>| -> Vec<i64> {
+        let found = entries(store.kept_between(ms(420_000), ms(540_000)).unwrap());
+        found.iter().map(|found| found.0 / 60_000).collect()
+    };
+    let is_index = |name: &String| name.starts_with("w:index:");
+    let mut long = store(600_000, true);
+    for minute in (0..10).rev() {
+        long.put(&"a".to_owned(), Some(minute), ms(minute * 60_000)).unwrap();
+    }
+    assert_eq!(starts(&mut long), [7, 8, 9]);
+    commit(&mut long);
+    assert_eq!(database.keyspaces().iter().filter(|name| is_index(name)).count(), 2);
+    assert_eq!(starts(&mut store(600_000, true)), [7, 8, 9]);
+    assert_eq!(starts(&mut store(150_000, true)), [7, 8, 9]);
+    assert!(database.keyspaces().iter().all(|name| !name.starts_with("w:index:300000")));
+    assert_eq!(starts(&mut store(150_000, false)), [7, 8, 9]);
+    assert!(!database.keyspaces().iter().any(is_index));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Put(String, i64, Option<i64>),
@@ -141,6 +169,7 @@ enum Step {
     Between(String, i64, i64, bool),
     Range(String, String, i64, i64, bool),
     All(bool),
+    Kept(i64, i64),
     Seal,
     Commit,
     Restart,
@@ -160,6 +189,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (keys(), keys(), times(), times(), any::<bool>())
             .prop_map(|(a, b, f, t, d)| Step::Range(a, b, f, t, d)),
         1 => any::<bool>().prop_map(Step::All),
+        3 => (times(), times()).prop_map(|(from, to)| Step::Kept(from, to)),
         1 => Just(Step::Seal),
         2 => Just(Step::Commit),
         1 => Just(Step::Restart),
@@ -214,7 +244,7 @@ fn check(mut expected: Vec<(i64, String, i64)>, forward: bool, found: Vec<(i64, 
     assert_eq!(found, expected);
 }
 
-fn read(store: &mut WindowStore<String, i64>, model: &Model, in_memory: bool, step: Step) {
+fn read(store: &mut WindowStore<String, i64>, model: &Model, by_time: bool, step: Step) {
     match step {
         Step::Fetch(key, time) => assert_eq!(store.fetch(&key, ms(time)).unwrap(), model.get(&key, time)),
         Step::Between(key, from, to, forward) => {
@@ -231,21 +261,34 @@ fn read(store: &mut WindowStore<String, i64>, model: &Model, in_memory: bool, st
                 false => entries(store.backward_fetch_range(keys, ms(from), ms(to)).unwrap()),
             };
             let admits = |it: &str, time| it >= &*a && it <= &*b && time >= from && time <= to;
-            check(model.list(in_memory, admits), forward, found);
+            check(model.list(by_time, admits), forward, found);
         }
-        Step::All(true) => check(model.list(in_memory, |_, _| true), true, entries(store.all().unwrap())),
+        Step::Kept(from, to) => {
+            // What is hidden may be shown or not.
+            let mut kept = entries(store.kept_between(ms(from), ms(to)).unwrap());
+            kept.retain(|(time, ..)| *time > model.observed - RETENTION_MS as i64);
+            check(model.list(true, |_, time| time >= from && time <= to), true, kept);
+        }
+        Step::All(true) => check(model.list(by_time, |_, _| true), true, entries(store.all().unwrap())),
         Step::All(false) => {
-            check(model.list(in_memory, |_, _| true), false, entries(store.backward_all().unwrap()));
+            check(model.list(by_time, |_, _| true), false, entries(store.backward_all().unwrap()));
         }
         _ => {}
     }
 }
 
-fn run(setup: Setup, in_memory: bool, database: Arc<dyn TaskDatabase>, steps: Vec<Step>) {
+/// `ordered` says of each start of the store in turn whether windows are kept by time.
+fn run(setup: Setup, in_memory: bool, ordered: [bool; 2], database: Arc<dyn TaskDatabase>, steps: Vec<Step>) {
     let builder = window_store().caching(setup.caching).cache_bytes(setup.cache_bytes);
     let builder = if in_memory { builder.in_memory() } else { builder };
-    let mut store = builder.open(Arc::clone(&database)).unwrap();
-    let mut copy = builder.open(memory()).unwrap();
+    let mut ordered = ordered.into_iter().cycle();
+    let mut next = || {
+        let ordered = ordered.next().unwrap();
+        (builder.clone().time_ordered(ordered), in_memory || ordered)
+    };
+    let (first, copy_by_time) = next();
+    let (mut store, mut by_time) = (first.open(Arc::clone(&database)).unwrap(), copy_by_time);
+    let mut copy = first.open(memory()).unwrap();
     let (mut now, mut sealed, mut committed) = (Model::default(), None, Model::default());
     let mut records = Vec::new();
     for step in steps {
@@ -276,33 +319,41 @@ fn run(setup: Setup, in_memory: bool, database: Arc<dyn TaskDatabase>, steps: Ve
                 }
                 restore(&mut copy, &records);
                 // Deleting what is not there moves the clock, but not always the copy's.
+                let visible =
+                    |(time, ..): &(i64, String, i64)| *time > committed.observed - RETENTION_MS as i64;
                 let mut all = entries(copy.all().unwrap());
-                all.retain(|(time, ..)| *time > committed.observed - RETENTION_MS as i64);
-                assert_eq!(all, committed.list(in_memory, |_, _| true));
+                all.retain(visible);
+                assert_eq!(all, committed.list(copy_by_time, |_, _| true));
+                let mut kept = entries(copy.kept_between(ms(0), Timestamp::MAX).unwrap());
+                kept.retain(visible);
+                assert_eq!(kept, committed.list(true, |_, _| true));
             }
             Step::Restart => {
-                store = builder.open(Arc::clone(&database)).unwrap();
+                let (builder, is_by_time) = next();
+                (store, by_time) = (builder.open(Arc::clone(&database)).unwrap(), is_by_time);
                 sealed = None;
                 now = committed.clone();
             }
-            step => read(&mut store, &now, in_memory, step),
+            step => read(&mut store, &now, by_time, step),
         }
     }
-    assert_eq!(entries(store.all().unwrap()), now.list(in_memory, |_, _| true));
+    assert_eq!(entries(store.all().unwrap()), now.list(by_time, |_, _| true));
 }
 
 proptest! {
     #[test]
-    fn it_holds_the_windows_of_the_retention(setup in setups(), in_memory: bool, steps in steps()) {
-        run(setup, in_memory, memory(), steps);
+    fn it_holds_the_windows_of_the_retention(
+        setup in setups(), in_memory: bool, ordered: [bool; 2], steps in steps(),
+    ) {
+        run(setup, in_memory, ordered, memory(), steps);
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn it_does_so_on_rocksdb_as_well(setup in setups(), steps in steps()) {
+    fn it_does_so_on_rocksdb_as_well(setup in setups(), ordered: [bool; 2], steps in steps()) {
         let (_folder, database) = rocks();
-        run(setup, false, database, steps);
+        run(setup, false, ordered, database, steps);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct SessionTableStore<K, V> {
     pub(crate) keys: SharedSerde<K>,
     pub(crate) values: SharedSerde<V>,
     pub(crate) retention: Duration,
+    /// Whether sessions are at hand by their end, to leave when they are closed.
+    pub(crate) time_ordered: bool,
     pub(crate) options: StoreOptions,
 }
 
@@ -46,7 +48,8 @@ impl<K: Data, V: Data> SessionTableStore<K, V> {
     /// The store as the topology takes it.
     pub(crate) fn builder(&self) -> Arc<dyn StoreBuilder> {
         let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
-        self.options.apply(Stores::session(Arc::clone(&self.name), self.retention, keys, values)).build()
+        let builder = Stores::session(Arc::clone(&self.name), self.retention, keys, values);
+        self.options.apply(builder.time_ordered(self.time_ordered)).build()
     }
 
     /// The store as a task has it.
@@ -84,6 +87,7 @@ impl<K: Data, A: Data> SessionTable<K, A> {
             keys: materialized.key_serde.or_carried(keys),
             values: materialized.value_serde.or_carried(None),
             retention: options.retention.unwrap_or(least_retention(&windows)),
+            time_ordered: emit == EmitStrategy::OnWindowClose,
             options,
         };
         SessionTable { store, windows, emit, merge, send_old: Cell::new(false) }
