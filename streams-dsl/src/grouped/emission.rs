@@ -112,4 +112,15 @@ mod tests {
         assert_eq!(emission.before(ms(20), ms(0)), None);
         assert_eq!(emission.before(ms(20), ms(1)), Some(0..=10));
     }
+
+    #[test]
+    fn a_restart_goes_on_where_results_had_left() {
+        let mut shared = shared();
+        shared.processor_metadata.insert("counts".to_owned(), 10);
+        let name: Arc<str> = "aggregate".into();
+        let mut context = InitContext::new(0, &name, &[], &mut shared);
+        let mut emission = Emission::open(&"counts".into(), 9, &mut context);
+        assert_eq!(emission.after(ms(10), ms(0)), None);
+        assert_eq!(emission.after(ms(20), ms(0)), Some(1..=10));
+    }
 }

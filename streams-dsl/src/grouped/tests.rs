@@ -42,10 +42,11 @@ struct Run {
     dropped: u64,
 }
 
-/// Sends a history through a table. With `interval` results wait for that long by the wall clock, which moves by a
-/// millisecond with each record.
+/// Sends a history through a table, with a cache or without. With `interval` results wait for that long by the wall
+/// clock, which moves by a millisecond with each record.
 fn run(
     history: &[(u8, i64)],
+    cached: bool,
     interval: Duration,
     table: impl FnOnce(&StreamsBuilder) -> KTable<Windowed<u8>, String>,
 ) -> Run {
@@ -57,7 +58,8 @@ fn run(
             (text, value)
         })
         .to("out");
-    let task = TaskConfig { max_cache_bytes: 0, emit_interval: interval, ..TaskConfig::default() };
+    let max_cache_bytes = if cached { 1 << 20 } else { 0 };
+    let task = TaskConfig { max_cache_bytes, emit_interval: interval, ..TaskConfig::default() };
     let config = DriverConfig { task, ..DriverConfig::default() };
     let mut driver =
         TopologyTestDriver::with_config(builder.build().expect("it is whole"), config).expect("it starts");
@@ -179,38 +181,42 @@ proptest! {
 
     #[test]
     fn a_record_falls_in_exactly_the_sliding_windows_that_contain_it(
-        history in histories(0..120), difference in 0i64..40,
+        history in histories(0..120), difference in 0i64..40, cached: bool,
     ) {
         let windows = SlidingWindows::of_time_difference(ms(difference)).grace(LONG);
-        let run = run(&history, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
+        let run = run(&history, cached, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
         prop_assert_eq!(run.dropped, 0);
         prop_assert_eq!(content(&run.updates), sliding_by_definition(&history, difference));
     }
 
     #[test]
-    fn without_late_records_no_grace_is_needed(mut history in histories(0..120), difference in 0i64..40) {
+    fn without_late_records_no_grace_is_needed(
+        mut history in histories(0..120), difference in 0i64..40, cached: bool,
+    ) {
         history.sort_by_key(|record| record.1);
         let windows = SlidingWindows::of_time_difference(ms(difference)).no_grace();
-        let run = run(&history, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
+        let run = run(&history, cached, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
         prop_assert_eq!(run.dropped, 0);
         prop_assert_eq!(content(&run.updates), sliding_by_definition(&history, difference));
     }
 
     #[test]
     fn sessions_are_those_of_the_model(
-        history in histories(0..200), gap in 1i64..15, grace in 0i64..60,
+        history in histories(0..200), gap in 1i64..15, grace in 0i64..60, cached: bool,
     ) {
         let windows = SessionWindows::of_inactivity_gap(ms(gap)).grace(ms(grace));
-        let run = run(&history, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
+        let run = run(&history, cached, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
         let (live, dropped) = sessions_by_definition(&history, gap, grace);
         prop_assert_eq!(content(&run.updates), live);
         prop_assert_eq!(run.dropped, dropped);
     }
 
     #[test]
-    fn without_late_records_sessions_do_not_depend_on_the_order(history in histories(0..200), gap in 1i64..15) {
+    fn without_late_records_sessions_do_not_depend_on_the_order(
+        history in histories(0..200), gap in 1i64..15, cached: bool,
+    ) {
         let windows = SessionWindows::of_inactivity_gap(ms(gap)).grace(LONG);
-        let run = run(&history, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
+        let run = run(&history, cached, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
         let mut sorted: Vec<_> = history.iter().enumerate().map(|(place, &(key, time))| (key, time, place)).collect();
         sorted.sort_unstable();
         let mut expected = Content::new();
@@ -231,7 +237,7 @@ proptest! {
     #[test]
     fn every_closed_window_leaves_once_whatever_the_interval(
         history in histories(0..900_000), size in 1i64..100_000, parts in 1i64..4, grace in 0i64..100_000,
-        interval in 0u64..20, kind in 0..3,
+        interval in 0u64..20, kind in 0..3, cached: bool,
     ) {
         let mut history = history;
         // A last record, so late in the wall clock's and in event time that all others' windows are closed.
@@ -242,24 +248,24 @@ proptest! {
             0 => {
                 let windows = TimeWindows::of_size(ms(size)).advance_by(ms((size / parts).max(1))).grace(ms(grace));
                 let table = |emit| move |b: &StreamsBuilder| timed(b, windows, emit);
-                let updates = run(&history, interval, table(EmitStrategy::OnWindowUpdate)).updates;
-                let emitted = run(&history, interval, table(EmitStrategy::OnWindowClose)).updates;
+                let updates = run(&history, cached, interval, table(EmitStrategy::OnWindowUpdate)).updates;
+                let emitted = run(&history, cached, interval, table(EmitStrategy::OnWindowClose)).updates;
                 let expected = closed(&updates, |end| end <= last - grace);
                 (updates, emitted, expected)
             }
             1 => {
                 let windows = SlidingWindows::of_time_difference(ms(size)).grace(ms(grace));
                 let table = |emit| move |b: &StreamsBuilder| sliding(b, windows, emit);
-                let updates = run(&history, interval, table(EmitStrategy::OnWindowUpdate)).updates;
-                let emitted = run(&history, interval, table(EmitStrategy::OnWindowClose)).updates;
+                let updates = run(&history, cached, interval, table(EmitStrategy::OnWindowUpdate)).updates;
+                let emitted = run(&history, cached, interval, table(EmitStrategy::OnWindowClose)).updates;
                 let expected = closed(&updates, |end| end < last - grace);
                 (updates, emitted, expected)
             }
             _ => {
                 let windows = SessionWindows::of_inactivity_gap(ms(size)).grace(ms(grace));
                 let table = |emit| move |b: &StreamsBuilder| sessions(b, windows, emit);
-                let updates = run(&history, interval, table(EmitStrategy::OnWindowUpdate)).updates;
-                let emitted = run(&history, interval, table(EmitStrategy::OnWindowClose)).updates;
+                let updates = run(&history, cached, interval, table(EmitStrategy::OnWindowUpdate)).updates;
+                let emitted = run(&history, cached, interval, table(EmitStrategy::OnWindowClose)).updates;
                 let expected = closed(&updates, |end| end < last - grace - size);
                 (updates, emitted, expected)
             }
@@ -274,11 +280,12 @@ fn a_window_ends_where_its_kind_says() {
     let history = [(1, 1_000), (1, 4_000)];
     let grace = |windows: crate::WithoutGrace<SlidingWindows>| windows.grace(LONG);
     let windows = grace(SlidingWindows::of_time_difference(ms(2_000)));
-    let sliding = run(&history, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
+    let sliding = run(&history, false, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));
     assert_eq!(sliding.updates[0].0, (1, 0, 2_000));
     assert_eq!(sliding.updates[1].0, (1, 2_000, 4_000));
     let windows = SessionWindows::of_inactivity_gap(ms(3_000)).no_grace();
-    let sessions = run(&history, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
+    let sessions =
+        run(&history, false, Duration::ZERO, |b| sessions(b, windows, EmitStrategy::OnWindowUpdate));
     let (key, start, end) = sessions.updates[2].0;
     assert_eq!((key, Window::new(start, end)), (1, Window::new(1_000, 4_000)));
 }
