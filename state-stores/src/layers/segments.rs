@@ -309,8 +309,8 @@ impl Segments {
         }
         self.indexes.clear();
         let prefix = format!("{}:{INDEX_NAME}:", self.store);
-        let names = database.keyspaces().into_iter().filter(|name| name.starts_with(&prefix));
-        names.map(|name| database.drop_keyspace(&name)).collect()
+        let mut names = database.keyspaces().into_iter().filter(|name| name.starts_with(&prefix));
+        names.try_for_each(|name| database.drop_keyspace(&name))
     }
 
     /// The number of the segment whose index a keyspace is, if it is one of today's.

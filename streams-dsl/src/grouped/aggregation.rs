@@ -35,14 +35,11 @@ impl<K, V, A, F: Fn(&K, V, Option<A>) -> A + Send + Sync + 'static> Fold<K, V, A
 }
 
 /// The row before a record is taken in, as changes tell it.
-pub(super) fn row_before<K, V, A: Clone>(
+pub(super) fn row_before<K, V, A: Clone + 'static>(
     fold: &impl Fold<K, V, A>,
     aggregates: &SharedSerde<A>,
     row: Option<&A>,
-) -> Option<A>
-where
-    A: 'static,
-{
+) -> Option<A> {
     row.cloned().or_else(|| fold.initial()).filter(|initial| !aggregates.is_null(initial))
 }
 

@@ -18,7 +18,7 @@ use crate::change::Change;
 use crate::kstream::step;
 use crate::ktable::KTable;
 use crate::options::{Materialized, SharedSerde};
-use crate::plan::{Name, NodeTag, Place, PlanNode};
+use crate::plan::{Name, NodeId, NodeTag, OperatorId, Place, PlanNode};
 
 pub(super) const AGGREGATE: &str = "COGROUPKSTREAM-AGGREGATE-";
 const MERGE: &str = "COGROUPKSTREAM-MERGE-";
@@ -167,7 +167,7 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
             });
             parents.push(node);
         }
-        let place = merge::<T::Key, A>(&parents, operator);
+        let place = merge::<T::Key, A>(home, &parents, operator);
         if let Some(grace) = logic.window_grace() {
             place.set_window_grace(grace);
         }
@@ -175,17 +175,14 @@ impl<K: Data, A: Data> CogroupedKStream<K, A> {
     }
 }
 
-/// The node that stands for the table behind those of the streams.
-fn merge<K: Data, A: Data>(parents: &[Place], operator: crate::plan::OperatorId) -> Place {
-    let Some((first, others)) = parents.split_first() else {
-        unreachable!("there is a first stream");
-    };
-    let mut place = first.clone();
-    for other in others {
-        place.sources = place.sources_with(other);
-    }
-    let sources = Rc::clone(&place.sources);
-    let mut plan = first.plan.borrow_mut();
+/// The node that stands for the table behind those of the streams, which are all of one builder.
+fn merge<K: Data, A: Data>(home: &Place, parents: &[Place], operator: OperatorId) -> Place {
+    let mut sources: Vec<NodeId> = parents.iter().flat_map(|parent| parent.sources.iter().copied()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let sources: Rc<[NodeId]> = sources.into();
+    let of_node = Rc::clone(&sources);
+    let mut plan = home.plan.borrow_mut();
     let name = Name::suffixed(operator, "-cogroup-merge", plan.generate(MERGE));
     let nodes: Vec<_> = parents.iter().map(|parent| parent.node).collect();
     let node = plan.add(PlanNode::new(name, nodes, move |lowering| {
@@ -194,10 +191,9 @@ fn merge<K: Data, A: Data>(parents: &[Place], operator: crate::plan::OperatorId)
                 context.forward_slot(slot)
             },
         ));
-        lowering.copartition(&sources);
+        lowering.copartition(&of_node);
     }));
-    drop(plan);
-    Place { node, operator, ..place }
+    Place { plan: Rc::clone(&home.plan), node, operator, sources }
 }
 
 /// One of the streams, its values' type forgotten.
