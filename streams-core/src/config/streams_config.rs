@@ -107,8 +107,8 @@ pub struct StreamsConfig {
     pub max_task_idle: Option<Duration>,
     /// `buffered.records.per.partition`: more of them pause the fetching of the partition.
     pub buffered_records_per_partition: usize,
-    /// `buffered.bytes.per.partition` (not in Kafka): the same in bytes. A worker buffers twice this at most, within its
-    /// share of the memory budget; with less, tasks wait for records that were fetched and thrown away.
+    /// `buffered.bytes.per.partition` (not in Kafka): the same in bytes. A worker buffers twice this at most, for all of its
+    /// partitions together and within its share of the memory budget.
     pub buffered_bytes_per_partition: usize,
     /// `poll.ms`: longest wait for records when there is nothing else to do.
     pub poll_interval: Duration,
@@ -197,7 +197,7 @@ impl StreamsConfig {
             acceptable_recovery_lag: 10_000,
             max_task_idle: Some(Duration::ZERO),
             buffered_records_per_partition: 1_000,
-            buffered_bytes_per_partition: 16 << 20,
+            buffered_bytes_per_partition: 4 << 20,
             poll_interval: Duration::from_millis(100),
             task_timeout: Duration::from_secs(300),
             state_cleanup_delay: Duration::from_secs(600),

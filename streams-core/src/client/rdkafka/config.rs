@@ -10,8 +10,8 @@ use super::error::ClientError;
 use crate::client::wire::{Sasl, WireConfig};
 
 /// Records and KiB that a producer holds before its user has to wait.
-const PRODUCER_MAX_MESSAGES: &str = "50000";
-const PRODUCER_MAX_KBYTES: &str = "16384";
+const PRODUCER_MAX_MESSAGES: &str = "10000";
+const PRODUCER_MAX_KBYTES: &str = "8192";
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
