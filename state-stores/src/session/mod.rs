@@ -224,11 +224,6 @@ impl<K: 'static, T: Data> SessionStore<K, T> {
         self.layers.cache().keep_old(true);
     }
 
-    /// How many records were too old to be put.
-    pub fn expired_records(&self) -> u64 {
-        self.expired_records
-    }
-
     /// Writes the next held-back change, in the order of the latest changes, and tells it; none where there is none
     /// left. To be called in a loop from the flush of the node that owns the store.
     ///
@@ -343,6 +338,10 @@ fn sorted_by_end<T>(entries: impl Iterator<Item = RawEntry<T>>) -> Result<Vec<En
 
 impl<K: 'static, T: Data> StateStore for SessionStore<K, T> {
     layered_state_store!();
+
+    fn expired_records(&self) -> u64 {
+        self.expired_records
+    }
 
     fn restore(
         &mut self,

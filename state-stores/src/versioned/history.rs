@@ -50,7 +50,6 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         time: i64,
     ) -> Result<VersionedPut, StoreError> {
         if time < self.observed_ms().saturating_sub(self.history_ms) {
-            self.expired_records += 1;
             return Ok(VersionedPut::TooOld);
         }
         if let Some(segments) = self.layers.segments() {

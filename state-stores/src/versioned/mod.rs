@@ -152,10 +152,11 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         }
         let answer = self.put_version(&key_bytes, value, timestamp.as_millis());
         (self.key_bytes, self.value_bytes) = (key_bytes, value_bytes);
+        self.expired_records += u64::from(matches!(answer, Ok(VersionedPut::TooOld)));
         answer
     }
 
-    /// Deletes a key from a moment on, and answers the version that held then.
+    /// Deletes a key from a moment on, and answers the version that held then; none where the moment is too long ago.
     ///
     /// # Errors
     /// As [`VersionedKeyValueStore::put`] and [`VersionedKeyValueStore::get_as_of`].
@@ -165,8 +166,10 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         timestamp: Timestamp,
     ) -> Result<Option<VersionedRecord<V>>, StoreError> {
         let old = self.get_as_of(key, timestamp)?;
-        self.put(key, None, timestamp)?;
-        Ok(old)
+        match self.put(key, None, timestamp)? {
+            VersionedPut::TooOld => Ok(None),
+            VersionedPut::Latest | VersionedPut::Until(_) => Ok(old),
+        }
     }
 
     /// The latest version of a key.
@@ -220,11 +223,6 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         let key = self.serialize_key(key)?;
         let versions = self.raw_versions(&key, from.as_millis(), to.as_millis())?;
         versions.into_iter().map(|version| self.record(version)).collect()
-    }
-
-    /// How many versions were too old to be put.
-    pub fn expired_records(&self) -> u64 {
-        self.expired_records
     }
 
     fn serialize_key(&self, key: &K) -> Result<Vec<u8>, StoreError> {
@@ -282,6 +280,10 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
 
 impl<K: 'static, V: Data> StateStore for VersionedKeyValueStore<K, V> {
     layered_state_store!();
+
+    fn expired_records(&self) -> u64 {
+        self.expired_records
+    }
 
     /// A version's place depends on those around it, so restoring reads what was restored before: it is held until
     /// the database has it.

@@ -305,11 +305,6 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         self.layers.cache().keep_old(true);
     }
 
-    /// How many records were too old to be put.
-    pub fn expired_records(&self) -> u64 {
-        self.expired_records
-    }
-
     /// Writes the next held-back change, in the order of the latest changes, and tells it; none where there is none
     /// left. To be called in a loop from the flush of the node that owns the store.
     ///
@@ -418,6 +413,10 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
 
 impl<K: 'static, T: Data> StateStore for WindowStore<K, T> {
     layered_state_store!();
+
+    fn expired_records(&self) -> u64 {
+        self.expired_records
+    }
 
     fn restore(
         &mut self,

@@ -209,6 +209,12 @@ pub trait StateStore: Any + Send + Debug {
         0
     }
 
+    /// How many puts it has left out since it was opened, as they were older than what it keeps: they count among the
+    /// task's dropped records.
+    fn expired_records(&self) -> u64 {
+        0
+    }
+
     /// Shows every live entry, newest writes included, in the store's own order: for browsing a store whose types are
     /// not known.
     ///

@@ -160,7 +160,8 @@ impl GlobalTask {
 
     /// How many records were processed and how many dropped.
     pub fn counters(&self) -> (u64, u64) {
-        (self.processed, self.graph.shared.dropped_records)
+        let expired: u64 = self.stores.iter().map(|store| lock(store).expired_records()).sum();
+        (self.processed, self.graph.shared.dropped_records + expired)
     }
 
     /// Processes a batch of one partition, in the order of offsets; `next_offset` is the offset behind everything

@@ -198,6 +198,11 @@ pub(super) fn store_bytes(stores: &[Box<dyn StateStore>]) -> (usize, usize) {
     })
 }
 
+/// Puts that the stores have left out as too old.
+pub(super) fn expired_records(stores: &[Box<dyn StateStore>]) -> u64 {
+    stores.iter().map(|store| store.expired_records()).sum()
+}
+
 /// Tells every store that what follows is on behalf of no record.
 pub(super) fn enter_all(stores: &mut [Box<dyn StateStore>], time: Timestamp) {
     let headers = Headers::new();

@@ -13,7 +13,7 @@ use super::error::{TaskError, TaskName};
 use super::partition_group::PartitionGroup;
 use super::record_queue::{Flow, QueueLimits, RecordQueue};
 use super::retry::Retry;
-use super::state_manager::{StateManager, StorePlan};
+use super::state_manager::{StateManager, StorePlan, expired_records};
 use crate::processor::{PartitionCounts, ProcessorGraph, Shared, panic_message};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::state::{Position, ReadOnlyStores, StateStore, StoreError};
@@ -320,7 +320,7 @@ impl<M: FetchedRecord> StreamTask<M> {
     /// What was counted so far.
     pub fn counters(&self) -> TaskCounters {
         TaskCounters {
-            dropped: self.graph.shared.dropped_records,
+            dropped: self.graph.shared.dropped_records + expired_records(self.graph.shared.stores()),
             restored: self.changelogs().iter().map(|changelog| changelog.restored).sum(),
             enforced: self.group.enforced(),
             ..self.counters
