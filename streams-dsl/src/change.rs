@@ -1,5 +1,7 @@
 //! What tables send from node to node.
 
+use crate::ktable::RowPut;
+
 /// A change of one row of a table: what it held, and what it holds now.
 ///
 /// `old` is known only where something behind the table asked for it (a grouping, a table join); elsewhere it is none.
@@ -17,5 +19,10 @@ impl<V> Change<V> {
     /// A change to the latest value.
     pub fn new(old: Option<V>, new: Option<V>) -> Self {
         Change { old, new, is_latest: true }
+    }
+
+    /// The change as it is to be sent after its row was put; none where nobody is to hear of it.
+    pub(crate) fn after(self, put: RowPut) -> Option<Self> {
+        (put != RowPut::TooOld).then(|| Change { is_latest: put == RowPut::Latest, ..self })
     }
 }

@@ -62,16 +62,6 @@ fn a_grace_without_history_and_a_retention_below_the_windows_are_faults() {
 }
 
 #[test]
-fn a_versioned_table_is_refused_as_long_as_there_is_none() {
-    let builder = StreamsBuilder::new();
-    let rides = builder.stream::<String, i64>("rides");
-    let versioned = Materialized::named("counts").versioned(Duration::from_secs(60));
-    rides.group_by_key().count_with(versioned).to_stream().to("counts");
-    let text = builder.build().unwrap_err().to_string();
-    assert!(text.contains("`counts` is to be versioned"), "{text}");
-}
-
-#[test]
 fn windows_that_cannot_be_are_listed_with_their_store() {
     let builder = StreamsBuilder::new();
     let rides = builder.stream::<String, i64>("rides").group_by_key();

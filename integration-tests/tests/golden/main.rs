@@ -9,6 +9,7 @@ mod case;
 mod replay;
 mod topologies;
 mod values;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use state_stores::ValueAndTimestamp;
 use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, slot_of};
 use streams_core::record::{Data, Record};
 use streams_core::topology::ProcessorSpec;
@@ -192,7 +191,7 @@ impl<K: Data, A: Data> TableLogic<K, A> for Aggregated<K, A> {
     }
 
     fn is_versioned(&self) -> bool {
-        self.store.options.history.is_some()
+        self.store.is_versioned()
     }
 }
 
@@ -217,18 +216,17 @@ impl<K: Data, V: Data, A: Data, F: Fold<K, V, A>> Node for AggregationNode<K, V,
         let caching = self.store.caching;
         let keep_old = self.send_old && !caching;
         let (fold, aggregates) = (&self.fold, &self.aggregates);
-        let (change, timestamp) = self.store.update(&key, context, |row| {
-            let (old, timestamp) = match row.take() {
+        let ((change, timestamp), put) = self.store.update(&key, context, |row| {
+            let (old, timestamp) = match row {
                 Some(row) => (Some(row.value), row.timestamp.max(timestamp)),
                 None => (None, timestamp),
             };
             let before = if keep_old { row_before(&**fold, aggregates, old.as_ref()) } else { None };
             let new = Some(fold.add(&key, value, old)).filter(|new| !aggregates.is_null(new));
             let change = (!caching).then(|| Change::new(before, new.clone()));
-            *row = new.map(|value| ValueAndTimestamp { value, timestamp });
-            (change, timestamp)
+            (new, timestamp, (change, timestamp))
         })?;
-        match change {
+        match change.and_then(|change| change.after(put)) {
             Some(value) => context.forward(Record { key, value, timestamp, headers }),
             None => Ok(()),
         }

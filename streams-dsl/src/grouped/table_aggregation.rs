@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use state_stores::ValueAndTimestamp;
 use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, slot_of};
 use streams_core::record::{Data, Record};
 use streams_core::serdes::{BigEndian, DefaultSerde};
@@ -218,8 +217,8 @@ where
         let caching = self.store.caching;
         let keep_old = self.send_old && !caching;
         let (add, subtract, aggregates) = (&self.add, &self.subtract, &self.aggregates);
-        let (change, timestamp) = self.store.update(&key, context, |row| {
-            let (mut aggregate, timestamp) = match row.take() {
+        let ((change, timestamp), put) = self.store.update(&key, context, |row| {
+            let (mut aggregate, timestamp) = match row {
                 Some(row) => (Some(row.value), row.timestamp.max(timestamp)),
                 None => (None, timestamp),
             };
@@ -233,10 +232,9 @@ where
                     Some(add(&key, new, aggregate)).filter(|aggregate| !aggregates.is_null(aggregate));
             }
             let change = (!caching).then(|| Change::new(before, aggregate.clone()));
-            *row = aggregate.map(|value| ValueAndTimestamp { value, timestamp });
-            (change, timestamp)
+            (aggregate, timestamp, (change, timestamp))
         })?;
-        match change {
+        match change.and_then(|change| change.after(put)) {
             Some(value) => context.forward(Record { key, value, timestamp, headers }),
             None => Ok(()),
         }

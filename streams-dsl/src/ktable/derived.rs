@@ -45,6 +45,8 @@ impl<K: Data, V: Data> KTable<K, V> {
         let place = self.place.then(derive.prefix, move |lowering| {
             let (store, send_old) = (of_node.store.borrow().clone(), of_node.send_old.get());
             let row = Arc::clone(&of_node.row);
+            // In the history of a row that never passed there may be one that did (KIP-914).
+            let skip_nothing = skip_nothing && !of_node.parent.is_versioned();
             let opened = store.clone();
             let spec = ProcessorSpec::from_factory::<K, Change<V>, K, Change<V2>>(
                 move |context: &mut InitContext<'_>| {
@@ -96,7 +98,7 @@ impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Derived<K, V, V2> {
 
     fn is_versioned(&self) -> bool {
         match &*self.store.borrow() {
-            Some(store) => store.options.history.is_some(),
+            Some(store) => store.is_versioned(),
             None => self.parent.is_versioned(),
         }
     }

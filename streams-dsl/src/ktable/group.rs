@@ -182,7 +182,6 @@ where
         let Record { key, value: Change { old, new, is_latest }, timestamp, headers } = record;
         if !is_latest {
             // A late change of a versioned table is none to aggregations (KIP-914).
-            context.shared().dropped_records += 1;
             return Ok(());
         }
         let (old, new) = (self.regroup.grouped(&key, old), self.regroup.grouped(&key, new));

@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 pub use group::KGroupedTable;
 pub(crate) use source::SourceTable;
-pub(crate) use store::{OpenStore, TableStore, change_record};
+pub(crate) use store::{OpenStore, RowPut, TableStore, change_record};
 pub(crate) use view::{Getter, Lookup, TableLogic, View};
 
 use streams_core::record::Data;

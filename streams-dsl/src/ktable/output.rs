@@ -57,10 +57,12 @@ impl<K: Data, V: Data> TableOutput<K, V> {
             record.value.new = record.value.new.filter(|value| !values.is_null(value));
         }
         if let Some(store) = &self.store {
-            store.put(&record.key, record.value.new.clone(), record.timestamp, context)?;
+            let put = store.put(&record.key, record.value.new.clone(), record.timestamp, context)?;
             if store.caching {
                 return Ok(());
             }
+            let Some(change) = record.value.after(put) else { return Ok(()) };
+            record.value = change;
         }
         context.forward(record)
     }

@@ -68,7 +68,7 @@ impl<K: Data, V: Data> TableLogic<K, V> for SourceTable<K, V> {
     }
 
     fn is_versioned(&self) -> bool {
-        self.stored.get() && self.store.options.history.is_some()
+        self.stored.get() && self.store.is_versioned()
     }
 }
 

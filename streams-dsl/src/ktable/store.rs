@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use state_stores::{Builder, StoreChange, Stores, TimestampedKeyValueStore, ValueAndTimestamp};
+use state_stores::{
+    Builder, StoreChange, Stores, TimestampedKeyValueStore, ValueAndTimestamp, VersionedKeyValueStore,
+    VersionedPut, VersionedRecord,
+};
 use streams_core::processor::{InitContext, NodeContext, ProcessorError, StoreHandle};
 use streams_core::record::{Data, Record};
 use streams_core::state::{StateStore, StoreBuilder};
@@ -35,26 +38,33 @@ impl<K, V> Clone for TableStore<K, V> {
 impl<K: Data, V: Data> TableStore<K, V> {
     /// Adds the store to the topology.
     pub(crate) fn add_to(&self, lowering: &mut Lowering<'_>) {
-        if self.options.history.is_some() {
-            let store = &self.name;
-            lowering.fault(format!(
-                "table store `{store}` is to be versioned, which tables cannot be yet: leave `Materialized::versioned` \
-                 out, or keep history in a processor of your own with `Stores::versioned_key_value`",
-            ));
-        }
         lowering.store(self.builder());
     }
 
+    /// Whether it keeps its rows' history.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.options.history.is_some()
+    }
+
     fn builder(&self) -> Arc<dyn StoreBuilder> {
-        let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
-        self.options.apply(Stores::timestamped_key_value(Arc::clone(&self.name), keys, values)).build()
+        let (name, keys, values) = (Arc::clone(&self.name), Arc::clone(&self.keys), Arc::clone(&self.values));
+        match self.options.history {
+            Some(history) => {
+                let builder = Stores::versioned_key_value(name, history, keys, values);
+                self.options.apply(builder).caching(false).build()
+            }
+            None => self.options.apply(Stores::timestamped_key_value(name, keys, values)).build(),
+        }
     }
 
     /// The store as a task has it.
     pub(crate) fn open(&self, context: &mut InitContext<'_>) -> Result<OpenStore<K, V>, ProcessorError> {
+        if self.is_versioned() {
+            return Ok(OpenStore { rows: Rows::Versioned(context.store(&self.name)?), caching: false });
+        }
         let handle = context.store::<TimestampedKeyValueStore<K, V>>(&self.name)?;
         let caching = context.shared().store_mut(handle).caching();
-        Ok(OpenStore { handle, caching })
+        Ok(OpenStore { rows: Rows::Latest(handle), caching })
     }
 }
 
@@ -73,23 +83,58 @@ impl StoreOptions {
 
 /// A table's store within a task.
 pub(crate) struct OpenStore<K, V> {
-    handle: StoreHandle<TimestampedKeyValueStore<K, V>>,
+    rows: Rows<K, V>,
     /// Whether changes are held back until a flush.
     pub(crate) caching: bool,
+}
+
+enum Rows<K, V> {
+    Latest(StoreHandle<TimestampedKeyValueStore<K, V>>),
+    Versioned(StoreHandle<VersionedKeyValueStore<K, V>>),
+}
+
+/// What became of a row that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowPut {
+    /// It is its key's latest.
+    Latest,
+    /// A versioned store has put it between others.
+    Late,
+    /// It is older than a versioned store's history: nobody is to hear of it.
+    TooOld,
+}
+
+impl From<VersionedPut> for RowPut {
+    fn from(put: VersionedPut) -> Self {
+        match put {
+            VersionedPut::Latest => RowPut::Latest,
+            VersionedPut::Until(_) => RowPut::Late,
+            VersionedPut::TooOld => RowPut::TooOld,
+        }
+    }
 }
 
 impl<K: Data, V: Data> OpenStore<K, V> {
     /// Lets held-back changes carry the value before them.
     pub(crate) fn keep_old_values(&self, context: &mut InitContext<'_>) {
-        context.shared().store_mut(self.handle).keep_old_values();
+        if let Rows::Latest(store) = self.rows {
+            context.shared().store_mut(store).keep_old_values();
+        }
     }
 
     pub(crate) fn get(&self, key: &K, context: &mut NodeContext<'_>) -> Lookup<V> {
-        Ok(context.store_mut(self.handle).get(key)?)
+        match self.rows {
+            Rows::Latest(store) => Ok(context.store_mut(store).get(key)?),
+            Rows::Versioned(store) => Ok(context.store_mut(store).get(key)?.map(row_of)),
+        }
     }
 
-    pub(crate) fn get_as_of(&self, key: &K, _time: Timestamp, context: &mut NodeContext<'_>) -> Lookup<V> {
-        self.get(key, context)
+    /// The row as it was at a time; without history as it is.
+    pub(crate) fn get_as_of(&self, key: &K, time: Timestamp, context: &mut NodeContext<'_>) -> Lookup<V> {
+        match self.rows {
+            Rows::Latest(_) => self.get(key, context),
+            Rows::Versioned(store) => Ok(context.store_mut(store).get_as_of(key, time)?.map(row_of)),
+        }
     }
 
     /// Sets a row; none deletes it.
@@ -99,28 +144,55 @@ impl<K: Data, V: Data> OpenStore<K, V> {
         value: Option<V>,
         timestamp: Timestamp,
         context: &mut NodeContext<'_>,
-    ) -> Result<(), ProcessorError> {
-        let row = value.map(|value| ValueAndTimestamp { value, timestamp });
-        Ok(context.store_mut(self.handle).put(key, row)?)
+    ) -> Result<RowPut, ProcessorError> {
+        match self.rows {
+            Rows::Latest(store) => {
+                let row = value.map(|value| ValueAndTimestamp { value, timestamp });
+                context.store_mut(store).put(key, row)?;
+                Ok(RowPut::Latest)
+            }
+            Rows::Versioned(store) => {
+                Ok(context.store_mut(store).put(key, value.as_ref(), timestamp)?.into())
+            }
+        }
     }
 
-    /// Alters a row in place.
+    /// Alters a row; where there is no history, in place. `change` answers the new row, its time, and what is to be
+    /// answered beside what became of the row.
     pub(crate) fn update<R>(
         &self,
         key: &K,
         context: &mut NodeContext<'_>,
-        change: impl FnOnce(&mut Option<ValueAndTimestamp<V>>) -> R,
-    ) -> Result<R, ProcessorError> {
-        Ok(context.store_mut(self.handle).update(key, change)?)
+        change: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, Timestamp, R),
+    ) -> Result<(R, RowPut), ProcessorError> {
+        match self.rows {
+            Rows::Latest(store) => {
+                let answer = context.store_mut(store).update(key, |row| {
+                    let (value, timestamp, answer) = change(row.take());
+                    *row = value.map(|value| ValueAndTimestamp { value, timestamp });
+                    answer
+                })?;
+                Ok((answer, RowPut::Latest))
+            }
+            Rows::Versioned(_) => {
+                let (value, timestamp, answer) = change(self.get(key, context)?);
+                Ok((answer, self.put(key, value, timestamp, context)?))
+            }
+        }
     }
 
     /// Forwards what the cache holds back.
     pub(crate) fn flush(&self, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
-        while let Some(change) = context.store_mut(self.handle).next_change()? {
+        let Rows::Latest(store) = self.rows else { return Ok(()) };
+        while let Some(change) = context.store_mut(store).next_change()? {
             context.forward(change_record(change))?;
         }
         Ok(())
     }
+}
+
+fn row_of<V>(version: VersionedRecord<V>) -> ValueAndTimestamp<V> {
+    ValueAndTimestamp { value: version.value, timestamp: version.timestamp }
 }
 
 /// A held-back change as a record: its time is that of the new row, or of the record that deleted it.

@@ -124,8 +124,33 @@ impl<K: 'static, V: 'static> Materialized<K, V> {
         self
     }
 
-    /// Keeps former values for so long, in event time, so that joins find the one valid at their record's time
-    /// (KIP-889). Tables cannot be versioned yet: `build()` says so.
+    /// Keeps former values for so long, in event time, so that stream-table joins find the one valid at their record's
+    /// time (KIP-889). Late changes find their place among those that are kept; aggregations of this table and joins of
+    /// it with another table pass over them, counted as dropped, and so are those older than `history`. The table is
+    /// not cached and cannot be suppressed.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let hour = Duration::from_secs(3_600);
+    /// let rates = builder.table_with("rates", Consumed::new(), Materialized::named("rates").versioned(hour));
+    /// let bills = builder.stream::<String, f64>("bills");
+    /// bills.join(&rates, |bill, rate: &f64| bill * rate).to("in-euros");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let (rates, bills) = (driver.input_topic::<String, f64>("rates"), driver.input_topic::<String, f64>("bills"));
+    /// let dollar = || "usd".to_owned();
+    /// rates.pipe_at(&mut driver, dollar(), 0.75, 1_000)?;
+    /// rates.pipe_at(&mut driver, dollar(), 0.5, 2_000)?;
+    /// bills.pipe_at(&mut driver, dollar(), 8.0, 1_500)?;
+    /// bills.pipe_at(&mut driver, dollar(), 8.0, 2_500)?;
+    /// let in_euros = driver.output_topic::<String, f64>("in-euros");
+    /// assert_eq!(in_euros.read_values(&mut driver)?, [6.0, 4.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn versioned(mut self, history: Duration) -> Self {
         self.settings.history = Some(history);
         self

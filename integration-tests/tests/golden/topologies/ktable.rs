@@ -1,5 +1,7 @@
 //! Cases of the group `ktable` that read one table.
 
+use std::time::Duration;
+
 use streams_dsl::prelude::*;
 
 use super::{Text, append, cases, upper_text, utf16_len};
@@ -21,6 +23,9 @@ cases![
     table_group_by_sum,
     table_group_by_count,
     table_group_by_reduce,
+    table_versioned_source,
+    table_versioned_group_by,
+    table_versioned_filter,
 ];
 
 pub(super) fn table(b: &StreamsBuilder, topic: &str, store: &str) -> KTable<String, String> {
@@ -87,7 +92,11 @@ fn table_to_stream_rekey(b: &StreamsBuilder, _: &Side) {
 }
 
 fn table_group_by_aggregate(b: &StreamsBuilder, _: &Side) {
-    table(b, "in", "t")
+    changes_by_value(&table(b, "in", "t"));
+}
+
+fn changes_by_value(table: &KTable<String, String>) {
+    table
         .group_by(|key, value| (value, key.clone()))
         .named("g")
         .aggregate_with(
@@ -136,6 +145,36 @@ fn table_group_by_reduce(b: &StreamsBuilder, _: &Side) {
         .group_by(|_, value| (if value % 2 == 0 { "even" } else { "odd" }.to_owned(), value))
         .named("g")
         .reduce_with(|sum, value| sum + value, |sum, value| sum - value, Materialized::named("r"))
+        .to_stream()
+        .to("out");
+}
+
+/// A table that keeps its history for so many ms.
+pub(super) fn versioned(
+    b: &StreamsBuilder,
+    topic: &str,
+    store: &str,
+    history: u64,
+) -> KTable<String, String> {
+    b.table_with(topic, Consumed::new(), kept(store, history))
+}
+
+fn kept(store: &str, history: u64) -> Materialized<String, String> {
+    Materialized::named(store).versioned(Duration::from_millis(history))
+}
+
+fn table_versioned_source(b: &StreamsBuilder, _: &Side) {
+    versioned(b, "in", "t", 20_000).to_stream().to("out");
+}
+
+fn table_versioned_group_by(b: &StreamsBuilder, _: &Side) {
+    changes_by_value(&versioned(b, "in", "t", 20_000));
+}
+
+fn table_versioned_filter(b: &StreamsBuilder, _: &Side) {
+    versioned(b, "in", "t", 20_000)
+        .filter(|_, value| utf16_len(value) == 1)
+        .materialized(kept("f", 20_000))
         .to_stream()
         .to("out");
 }

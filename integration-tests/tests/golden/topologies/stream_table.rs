@@ -1,11 +1,22 @@
 //! Cases of the group `stream-table join`.
 
+use std::time::Duration;
+
 use streams_dsl::prelude::*;
 
 use super::{Text, cases, joined, text, upper_text, utf16_len, words};
 use crate::replay::Side;
 
-cases![st_inner, st_left, st_inner_rekeyed, st_left_rekeyed, st_filtered_table, st_join_own_count];
+cases![
+    st_inner,
+    st_left,
+    st_inner_rekeyed,
+    st_left_rekeyed,
+    st_filtered_table,
+    st_join_own_count,
+    st_inner_versioned,
+    st_left_versioned
+];
 
 fn stream(b: &StreamsBuilder) -> KStream<Text, Text> {
     b.stream("s")
@@ -58,4 +69,17 @@ fn st_join_own_count(b: &StreamsBuilder, _: &Side) {
             Some(format!("{}:{}", text(key), joined(value.as_deref(), count.as_deref())))
         })
         .to("out");
+}
+
+fn versioned(b: &StreamsBuilder, history: u64) -> KTable<Text, String> {
+    let history = Duration::from_millis(history);
+    b.table_with("t", Consumed::new(), Materialized::named("t").versioned(history))
+}
+
+fn st_inner_versioned(b: &StreamsBuilder, _: &Side) {
+    stream(b).join(&versioned(b, 30_000), |value, row| Some(joined(value.as_deref(), Some(row)))).to("out");
+}
+
+fn st_left_versioned(b: &StreamsBuilder, _: &Side) {
+    stream(b).left_join_with_key(&versioned(b, 15_000), with_key).to("out");
 }

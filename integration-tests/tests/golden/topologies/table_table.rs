@@ -2,7 +2,7 @@
 
 use streams_dsl::prelude::*;
 
-use super::ktable::table;
+use super::ktable::{table, versioned};
 use super::{cases, joined, upper_text};
 use crate::replay::Side;
 
@@ -16,6 +16,7 @@ cases![
     tt_inner_then_group,
     tt_filtered,
     tt_self_join,
+    tt_versioned_inner,
 ];
 
 type Rows = KTable<String, String>;
@@ -89,4 +90,9 @@ fn tt_self_join(b: &StreamsBuilder, _: &Side) {
     let rows = table(b, "left", "l");
     rows.join(&rows, |left, right| joined(Some(left), Some(right))).to_stream().to("out");
     table(b, "right", "r").to_stream().to("out");
+}
+
+fn tt_versioned_inner(b: &StreamsBuilder, _: &Side) {
+    let (left, right) = (versioned(b, "left", "l", 20_000), versioned(b, "right", "r", 20_000));
+    left.join(&right, |left, right| joined(Some(left), Some(right))).to_stream().to("out");
 }
