@@ -12,6 +12,7 @@ use crate::change_buffer::ChangeBuffer;
 use crate::join_buffer::{JoinBuffer, WaitingValuesSerde};
 use crate::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use crate::layers::{Plain, Timestamped};
+use crate::record_buffer::RecordBuffer;
 use crate::session::SessionStore;
 use crate::versioned::VersionedKeyValueStore;
 use crate::window::{TimestampedWindowStore, WindowStore};
@@ -115,6 +116,19 @@ impl Stores {
     ) -> Builder<ChangeBuffer<K, V>> {
         Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
             ChangeBuffer::open(settings, Arc::clone(&key_serde), Arc::clone(&value_serde), database)
+        })
+    }
+
+    /// Records of a stream that wait for the changes of a table, by time, until the largest time is past theirs by
+    /// `grace`.
+    pub fn record_buffer<K: 'static, V: Data>(
+        name: impl Into<Arc<str>>,
+        grace: Duration,
+        key_serde: Arc<dyn Serde<K>>,
+        value_serde: Arc<dyn Serde<V>>,
+    ) -> Builder<RecordBuffer<K, V>> {
+        Builder::new(name, CleanupPolicy::Compact, move |settings, database| {
+            RecordBuffer::open(settings, grace, Arc::clone(&key_serde), Arc::clone(&value_serde), database)
         })
     }
 
