@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, slot_of};
+use state_stores::{BufferedContext, BufferedRecord, RecordBuffer, Stores};
+use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, StoreHandle, slot_of};
 use streams_core::record::{Data, Record};
 use streams_core::serdes::DefaultSerde;
 use streams_core::topology::ProcessorSpec;
@@ -59,6 +60,9 @@ impl<K: Data, V: Data, T: Data> JoinSide<K, V> for TableWith<'_, K, V, T> {
         };
         let prefix = if kind == JoinKind::Left { "KSTREAM-LEFTJOIN-" } else { "KSTREAM-JOIN-" };
         let name = Name::new(operator, stream.place.plan.borrow_mut().generate(prefix));
+        let buffer = self.joined.grace.map(|grace| {
+            (Name::suffixed(operator, "-Buffer", format!("{}-Buffer", name.generated())), grace)
+        });
         let sources = from.sources_with(&self.table.place);
         let copartitioned = sources.clone();
         let view = self.table.logic.view();
@@ -67,12 +71,20 @@ impl<K: Data, V: Data, T: Data> JoinSide<K, V> for TableWith<'_, K, V, T> {
         let place = from.append(operator, name, tag, move |lowering| {
             let (keys, values) = (of_node.clone(), values.clone());
             let (make, joiner) = (Arc::clone(&view.make), Arc::clone(&joiner));
+            let buffer = buffer.as_ref().map(|(name, grace)| (lowering.resolve(name), *grace));
+            let store = buffer.clone().map(|(name, grace)| {
+                Stores::record_buffer(name, grace, Arc::clone(&keys), Arc::clone(&values)).build()
+            });
             let spec = ProcessorSpec::from_factory::<K, V, K, R>(move |context: &mut InitContext<'_>| {
+                let buffer = buffer.as_ref().map(|(name, _)| context.store(name)).transpose()?;
                 let rows = make(context)?;
                 let (keys, values, joiner) = (keys.clone(), values.clone(), Arc::clone(&joiner));
-                Ok(Box::new(TableJoin { rows, keys, values, joiner, kind }))
+                Ok(Box::new(TableJoin { rows, keys, values, joiner, kind, buffer }))
             });
             lowering.processor(spec.with_stores(view.stores.iter().cloned()));
+            if let Some(store) = store {
+                lowering.store(store);
+            }
             lowering.copartition(&copartitioned);
         });
         let place = Place { sources, ..place };
@@ -86,6 +98,8 @@ struct TableJoin<K, V, T, R> {
     values: SharedSerde<V>,
     joiner: Arc<Joiner<K, V, T, R>>,
     kind: JoinKind,
+    /// Where records wait for late changes of the table; none without a grace period.
+    buffer: Option<StoreHandle<RecordBuffer<K, V>>>,
 }
 
 impl<K: Data, V: Data, T: Data, R: Data> Node for TableJoin<K, V, T, R> {
@@ -98,7 +112,28 @@ impl<K: Data, V: Data, T: Data, R: Data> Node for TableJoin<K, V, T, R> {
             context.shared().dropped_records += 1;
             return Ok(());
         }
-        let row = match no_key {
+        let Some(buffer) = self.buffer.filter(|_| !no_key) else {
+            return self.join(Record { key, value, timestamp, headers }, context);
+        };
+        let record = context.record_context().cloned();
+        let origin = BufferedContext { timestamp, headers: headers.clone(), record };
+        if !context.store_mut(buffer).put(&key, &value, origin)? {
+            return self.join(Record { key, value, timestamp, headers }, context);
+        }
+        loop {
+            let due = context.store_mut(buffer).take_due()?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            due.into_iter().try_for_each(|record| self.join_buffered(record, context))?;
+        }
+    }
+}
+
+impl<K: Data, V: Data, T: Data, R: Data> TableJoin<K, V, T, R> {
+    fn join(&mut self, record: Record<K, V>, context: &mut NodeContext<'_>) -> Result<(), ProcessorError> {
+        let Record { key, value, timestamp, headers } = record;
+        let row = match self.keys.is_null(&key) {
             true => None,
             false => self.rows.get_as_of(&key, timestamp, context)?,
         };
@@ -106,5 +141,19 @@ impl<K: Data, V: Data, T: Data, R: Data> Node for TableJoin<K, V, T, R> {
             Some(value) => context.forward(Record { key, value, timestamp, headers }),
             None => Ok(()),
         }
+    }
+
+    /// Joins a record that has waited, as if it came just now from where it came.
+    fn join_buffered(
+        &mut self,
+        buffered: BufferedRecord<K, V>,
+        context: &mut NodeContext<'_>,
+    ) -> Result<(), ProcessorError> {
+        let BufferedRecord { key, value, context: BufferedContext { timestamp, headers, record } } = buffered;
+        let outer = context.record_context().cloned();
+        context.shared().set_record_context(record);
+        let joined = self.join(Record { key, value, timestamp, headers }, context);
+        context.shared().set_record_context(outer);
+        joined
     }
 }

@@ -51,7 +51,32 @@ impl<K: 'static, V: 'static> Joined<K, V> {
     }
 
     /// Lets stream records wait so long, in event time, for late changes of the table, which must be versioned
-    /// (KIP-923).
+    /// (KIP-923). What waits is in a store with a changelog, `<join>-Buffer`, and leaves only when a record of the stream
+    /// comes; a record that is late by more than this is joined at once.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let kept = Materialized::named("rates").versioned(Duration::from_secs(3_600));
+    /// let rates = builder.table_with("rates", Consumed::new(), kept);
+    /// let bills = builder.stream::<String, f64>("bills");
+    /// let patient = Joined::new().grace(Duration::from_secs(10));
+    /// bills.join(rates.with(patient), |bill, rate: &f64| bill * rate).to("in-euros");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let (rates, bills) = (driver.input_topic::<String, f64>("rates"), driver.input_topic::<String, f64>("bills"));
+    /// let dollar = || "usd".to_owned();
+    /// bills.pipe_at(&mut driver, dollar(), 8.0, 20_000)?;
+    /// // The rate comes after the bill, and is the one of its time.
+    /// rates.pipe_at(&mut driver, dollar(), 0.75, 19_000)?;
+    /// bills.pipe_at(&mut driver, dollar(), 9.0, 30_000)?;
+    /// let in_euros = driver.output_topic::<String, f64>("in-euros");
+    /// assert_eq!(in_euros.read_values(&mut driver)?, [6.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn grace(self, grace: Duration) -> Self {
         Joined { grace: Some(grace), ..self }
     }

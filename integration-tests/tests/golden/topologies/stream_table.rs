@@ -15,7 +15,8 @@ cases![
     st_filtered_table,
     st_join_own_count,
     st_inner_versioned,
-    st_left_versioned
+    st_left_versioned,
+    st_inner_grace,
 ];
 
 fn stream(b: &StreamsBuilder) -> KStream<Text, Text> {
@@ -82,4 +83,13 @@ fn st_inner_versioned(b: &StreamsBuilder, _: &Side) {
 
 fn st_left_versioned(b: &StreamsBuilder, _: &Side) {
     stream(b).left_join_with_key(&versioned(b, 15_000), with_key).to("out");
+}
+
+fn st_inner_grace(b: &StreamsBuilder, _: &Side) {
+    let rows = versioned(b, 60_000);
+    let joined_late = Joined::new().grace(Duration::from_secs(5));
+    stream(b)
+        .join(rows.with(joined_late), |value, row| Some(joined(value.as_deref(), Some(row))))
+        .named("j")
+        .to("out");
 }
