@@ -86,9 +86,10 @@ fn st_left_versioned(b: &StreamsBuilder, _: &Side) {
 }
 
 fn st_inner_grace(b: &StreamsBuilder, _: &Side) {
+    let stream = stream(b);
     let rows = versioned(b, 60_000);
     let joined_late = Joined::new().grace(Duration::from_secs(5));
-    stream(b)
+    stream
         .join(rows.with(joined_late), |value, row| Some(joined(value.as_deref(), Some(row))))
         .named("j")
         .to("out");
