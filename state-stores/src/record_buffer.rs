@@ -17,8 +17,8 @@ use crate::builder::StoreSettings;
 use crate::key_value::{read_key, write_key};
 use crate::layers::{Layers, Place, Raw, unreadable};
 
-const TIME_LEN: usize = 8;
-const SEQUENCE_LEN: usize = 4;
+/// In front of keys that begin with their time (`PrefixedWindowKeySchemas.TimeFirstWindowKeySchema`).
+const TIME_FIRST: u8 = 0;
 /// What Kafka's changelog records have behind the value, where other buffers have the buffer time.
 const NO_TIME: [u8; 8] = [0; 8];
 /// How many records are taken out by one look at the database.
@@ -114,7 +114,7 @@ impl<K: 'static, V: Data> RecordBuffer<K, V> {
             return Ok(false);
         }
         self.sequence = self.sequence.wrapping_add(1) & i32::MAX;
-        let mut key_bytes = time.to_be_bytes().to_vec();
+        let mut key_bytes = time_prefix(time).to_vec();
         write_key(&*self.key_serde, key, &mut key_bytes, self.layers.name())?;
         key_bytes.extend_from_slice(&self.sequence.to_be_bytes());
         let mut bytes = Vec::new();
@@ -138,7 +138,7 @@ impl<K: 'static, V: Data> RecordBuffer<K, V> {
         if self.first_ms > due {
             return Ok(Vec::new());
         }
-        let (lower, upper) = (self.first_ms.to_be_bytes(), due.saturating_add(1).to_be_bytes());
+        let (lower, upper) = (time_prefix(self.first_ms), time_prefix(due.saturating_add(1)));
         self.layers.sort();
         let bounds = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
         let entries = self.layers.scan(None, bounds, Direction::Forward)?;
@@ -185,9 +185,15 @@ impl<K: 'static, V: Data> RecordBuffer<K, V> {
 
 /// Time, key and sequence number of an entry.
 fn split(key: &[u8]) -> Option<(i64, &[u8], i32)> {
-    let (time, rest) = key.split_first_chunk::<TIME_LEN>()?;
-    let (key, sequence) = rest.split_last_chunk::<SEQUENCE_LEN>()?;
+    let (time, rest) = key.split_first().and_then(|(_, rest)| rest.split_first_chunk())?;
+    let (key, sequence) = rest.split_last_chunk()?;
     Some((i64::from_be_bytes(*time), key, i32::from_be_bytes(*sequence)))
+}
+
+fn time_prefix(time: i64) -> [u8; 9] {
+    let mut prefix = [TIME_FIRST; 9];
+    prefix[1..].copy_from_slice(&time.to_be_bytes());
+    prefix
 }
 
 impl<K: 'static, V: Data> StateStore for RecordBuffer<K, V> {

@@ -33,7 +33,7 @@ fn bytes_are_those_of_kafka() {
     assert_eq!(due, [expected]);
     let records = commit(&mut buffer);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(&records[0].key), "000000000000203e6200000001");
+    assert_eq!(hex(&records[0].key), "00000000000000203e6200000001");
     let expected = "000000000000203e000000000000000400000001730000000000000000ffffffffffffffff0000000273360000000000000000";
     assert_eq!(hex(records[0].value.as_ref().unwrap()), expected);
     assert!(records[0].timestamp.is_none() && records[0].headers.is_empty());
