@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use streams_core::processor::RecordArena;
 use streams_core::serdes::{Serde, serialize_nullable};
-use streams_core::state::{
-    ChangelogRecord, Direction, StateStore, StoreEntry, StoreError, TaskDatabase, WriteBatch,
-};
-use streams_core::{Data, Headers, Timestamp, duration_millis};
+use streams_core::state::{ChangelogRecord, Direction, StateStore, StoreError, TaskDatabase, WriteBatch};
+use streams_core::{Data, Headers, duration_millis};
 
 use crate::buffer_value::{BufferValue, BufferedContext};
 use crate::builder::StoreSettings;
@@ -243,20 +241,6 @@ impl<K: 'static, V: Data> StateStore for RecordBuffer<K, V> {
 
     fn approximate_len(&self) -> u64 {
         self.layers.approximate_len()
-    }
-
-    fn visit_entries(&mut self, visit: &mut dyn FnMut(StoreEntry<'_>)) -> Result<(), StoreError> {
-        self.layers.sort();
-        for entry in self.layers.scan(None, (Bound::Unbounded, Bound::Unbounded), Direction::Forward)? {
-            let (key, value) = entry?;
-            let Some((time, key, _)) = split(&key) else { continue };
-            let (value, _) =
-                BufferValue::read(&value).map_err(|error| unreadable(self.layers.name(), error))?;
-            let bytes = value.new.as_deref().unwrap_or_default();
-            let timestamp = Some(Timestamp::from_millis(time));
-            visit(StoreEntry { key, window: None, value: bytes, timestamp, valid_to: None });
-        }
-        Ok(())
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) fn compare(
     expected: &[Value],
     driver: &mut TopologyTestDriver,
 ) -> Result<(), String> {
-    let mut keys = BTreeSet::new();
+    let theirs: BTreeSet<Version> = expected.iter().map(version).collect();
+    let mut keys: BTreeSet<String> = theirs.iter().map(|(key, ..)| key.clone()).collect();
     driver.visit_store(name, |store| {
         let visited = store.visit_entries(&mut |entry| {
             keys.insert(String::from_utf8_lossy(entry.key).into_owned());
@@ -38,7 +39,6 @@ pub(crate) fn compare(
             driver.store(name, |store: &mut Nullable| look_up(store, &keys, &times, |key| Some(key.clone())))
         })
         .map_err(|error| error.to_string())?;
-    let theirs: BTreeSet<Version> = expected.iter().map(version).collect();
     match found == theirs {
         true => Ok(()),
         false => Err(format!("store {name} holds\n{found:#?}\nbut the reference's holds\n{theirs:#?}")),
