@@ -29,6 +29,31 @@
 //! and those that Kafka's tools add; access control lists are checked once an authorizer is configured.
 //! [`Limits`] keeps slow and hostile clients from starving the others.
 //!
+//! # What survives
+//! [`FsyncPolicy`] (`--fsync`) says when records are forced to the disk. A crash of the process alone loses nothing that was
+//! acknowledged, whatever the policy. A power cut loses nothing with `always`, the last interval with `interval`, and what
+//! the operating system had not written yet with `never`.
+//!
+//! What `always` costs depends on the disk: one sync serves all requests that wait for it, so it is felt by few small
+//! requests, and hardly by many or large ones. Measured with `acks=all` on two cores and a disk that others used as well, as
+//! a guide to the proportions only:
+//!
+//! | load | `never` | `always` |
+//! | --- | --- | --- |
+//! | 2 connections, requests of 900 KiB, four in flight each | 294–367 MB/s | 149–186 MB/s |
+//! | 2 connections, requests of 60 KiB, four in flight each | 271–305 MB/s | 169–196 MB/s |
+//! | 1 connection, requests of 60 KiB, four in flight | 190 MB/s | 35 MB/s |
+//! | transactions of one record, one after the other | 89 per second | 55 per second |
+//!
+//! When the disk is full, producers get KAFKA_STORAGE_ERROR, reads go on, and writes do as soon as there is space. When
+//! a sync fails, nobody knows what the disk holds: the partition refuses writes until a restart has recovered it, and goes on
+//! serving what was durable.
+//!
+//! After an unclean stop every segment from the recovery point on is scanned, cut at the first batch that is not sound, and
+//! its indexes are built anew; a new leader epoch tells consumers. After a clean stop only the last batches are looked at.
+//! A batch that was damaged later is never served: readers get CORRUPT_MESSAGE at its offset, the log says where it is, and
+//! `log-server verify` finds all of them; records before and in other segments stay readable.
+//!
 //! # What is left out
 //! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, delegation tokens, KIP-848
 //!   and KIP-1071 groups; SASL by GSSAPI and OAUTHBEARER; one certificate serves all listeners and is read at the start.

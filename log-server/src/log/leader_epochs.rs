@@ -18,7 +18,8 @@ pub(crate) struct LeaderEpochs {
 }
 
 impl LeaderEpochs {
-    /// Reads the checkpoint of a partition directory; a new one begins with epoch 0 at `start_offset`.
+    /// Reads the checkpoint of a partition directory; without one, epoch 0 has written everything from `start_offset`
+    /// on. It is written when another epoch begins: a new partition costs no sync for it.
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Damaged`].
@@ -34,7 +35,6 @@ impl LeaderEpochs {
         let mut epochs = LeaderEpochs { disk: Arc::clone(disk), path, entries };
         if epochs.entries.is_empty() {
             epochs.entries.push((0, start_offset));
-            epochs.write()?;
         }
         Ok(epochs)
     }

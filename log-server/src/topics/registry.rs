@@ -176,11 +176,13 @@ impl TopicRegistry {
         super::topic_id::decode(id)
     }
 
-    /// Durable with the directory's next sync, which opening the log brings.
+    /// Not synced: should a power cut take it, the topic's file still says whose the partition is, and it is written
+    /// anew.
     fn write_topic_id(&self, directory: &Path, id: Uuid) -> Result<(), Error> {
         let path = directory.join("partition.metadata");
         let text = format!("version: 0\ntopic_id: {}\n", super::topic_id::encode(id));
-        self.disk().replace(&path, text.as_bytes()).map_err(Error::storage("write", &path))
+        let written = self.disk().create(&path).and_then(|file| file.append(text.as_bytes(), &[]));
+        written.map_err(Error::storage("write", &path))
     }
 
     fn disk(&self) -> &dyn Disk {
