@@ -83,6 +83,12 @@ pub enum Error {
     /// The streams failed.
     #[error(transparent)]
     Streams(Box<streams_dsl::Error>),
+    /// A processor failed.
+    #[error(transparent)]
+    Processor(#[from] streams_dsl::processor::ProcessorError),
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] streams_dsl::state::StoreError),
     /// The streams ended by themselves.
     #[error("the streams ended before the input did")]
     Ended,

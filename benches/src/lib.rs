@@ -2,6 +2,7 @@
 //! against this project. `benches/README.md` describes them.
 
 mod arguments;
+mod bare_graph;
 mod broker;
 mod compare;
 mod counters;
@@ -11,6 +12,7 @@ mod limits;
 mod live;
 mod load;
 mod model;
+pub mod operators;
 mod process;
 mod restore;
 mod run;
@@ -24,6 +26,7 @@ pub use arguments::{
     Arguments, Command, CompareArguments, LimitArguments, LoadArguments, RunArguments, ServeArguments,
     SuiteArguments, TakeoverArguments, VerifyArguments,
 };
+pub use bare_graph::BareGraph;
 pub use broker::Broker;
 pub use compare::compare;
 pub use error::Error;
