@@ -11,8 +11,12 @@ macro_rules! pages {
 
 pages! {
     concepts = "concepts.md",
+    time_and_windows = "time-and-windows.md",
+    joins = "joins.md",
+    tables = "tables.md",
     state = "state.md",
     processor_api = "processor-api.md",
     testing = "testing.md",
+    operating = "operating.md",
     coming_from_kafka_streams = "coming-from-kafka-streams.md",
 }
