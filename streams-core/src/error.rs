@@ -118,6 +118,12 @@ pub enum Error {
         /// `task.timeout.ms`.
         waited: Duration,
     },
+    /// The beginning of a changelog was deleted while it was read.
+    #[error("{partition} was cleaned while it was restored from; it is begun again")]
+    ChangelogMoved {
+        /// The changelog.
+        partition: crate::record::TopicPartition,
+    },
     /// The group's leader cannot assign tasks.
     #[error("the tasks cannot be assigned: {message}")]
     Assignment {

@@ -78,6 +78,8 @@ impl TopicPlanner {
                 Ok(()) => tracing::info!(topic, "internal topic created"),
                 // Another leader was faster; the next round checks it.
                 Err(fault) if fault.code() == Some(ResponseError::TopicAlreadyExists) => {}
+                // Brokers that are busy or on their way back; the round is tried again.
+                Err(fault) if fault.is_retriable() => return Err(fault.into()),
                 Err(fault) => return Err(Error::InternalTopic { topic, reason: fault.to_string() }),
             }
         }

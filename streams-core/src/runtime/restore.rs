@@ -166,6 +166,10 @@ impl Restorer {
                     }
                     Ok(())
                 }
+                FetchEvent::Fault(ClientError::OffsetOutOfRange { partition, .. }) => {
+                    // The changelog was cleaned behind our back: its bounds are to be asked for again.
+                    return Err(Error::ChangelogMoved { partition });
+                }
                 FetchEvent::Fault(fault) => return Err(fault.into()),
             };
             if let Err(fault) = outcome {

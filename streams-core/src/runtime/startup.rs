@@ -73,21 +73,10 @@ impl Startup {
         let partition_counts = PartitionCounts::default();
         let directory = Arc::new(StateDirectory::open(&config.state_dir, &config.application_id)?);
         let wire = WireClient::new(wire(config));
-        let planner = Arc::new(TopicPlanner::new(
-            Arc::clone(&self.application),
-            wire.clone(),
-            config,
-            partition_counts.clone(),
-        ));
+        let (application, counts) = (Arc::clone(&self.application), partition_counts.clone());
+        let planner = Arc::new(TopicPlanner::new(application, wire.clone(), config, counts));
         let plan = wait_for_topics(&planner, config).await?;
         bound_backends(self.application.topology(), config);
-        let topics: Vec<Arc<str>> = plan
-            .partitions
-            .keys()
-            .filter(|topic| !plan.internal.iter().any(|it| it.name == **topic))
-            .cloned()
-            .collect();
-        let retentions = retentions(&wire, &topics).await;
         let isolation = match config.guarantee {
             ProcessingGuarantee::AtLeastOnce => Isolation::ReadUncommitted,
             ProcessingGuarantee::ExactlyOnce => Isolation::ReadCommitted,
@@ -101,14 +90,14 @@ impl Startup {
             status: self.status.clone(),
             interval: metadata_age(config),
         };
-        let opener = Arc::new(TaskOpener {
+        let opener = TaskOpener {
             application: Arc::clone(&self.application),
             directory,
             membership: membership.handle.clone(),
-            wire: wire.clone(),
             restorer: Arc::new(self.restorer(&wire, isolation)),
-            partition_counts: partition_counts.clone(),
-            retentions,
+            partition_counts,
+            retentions: retentions(&wire, &foreign_topics(&plan)).await,
+            wire,
             globals: global.as_ref().map(GlobalWorker::stores).unwrap_or_default(),
             config: task_config(config, plan.tasks.len()),
             offset_reset: config.offset_reset,
@@ -119,7 +108,19 @@ impl Startup {
             openings: Arc::default(),
             pauses: self.pauses.clone(),
             tried: Mutex::default(),
-        });
+        };
+        self.run(Arc::new(opener), membership, global, watch).await
+    }
+
+    /// Starts the workers, and the instance that they belong to.
+    async fn run(
+        self,
+        opener: Arc<TaskOpener>,
+        membership: Membership,
+        global: Option<GlobalWorker>,
+        watch: TopicWatch,
+    ) -> Result<Started, Error> {
+        let config = &self.config;
         let (reports, from_workers) = mpsc::unbounded_channel();
         let maker = WorkerMaker {
             config: config.clone(),
@@ -130,11 +131,11 @@ impl Startup {
         let workers = Workers::start(maker, config.threads, self.status.clone()).await?;
         let global = global.map(|worker| {
             let (stop, stopped) = oneshot::channel();
-            (stop, self.tasks.spawn(worker.run(stopped, reports.clone())))
+            (stop, self.tasks.spawn(worker.run(stopped, reports)))
         });
         let queries = Queries::new(QueryParts {
             application: Arc::clone(&self.application),
-            partition_counts,
+            partition_counts: opener.partition_counts.clone(),
             host: opener.host.clone(),
             status: self.status.clone(),
             state: self.state.subscribe(),
@@ -142,9 +143,9 @@ impl Startup {
             process_id: opener.directory.process_id(),
         });
         let instance = Instance {
-            opener: Arc::clone(&opener),
             global,
             standbys: Standbys::new(Arc::clone(&opener), self.tasks.clone()),
+            opener,
             membership: membership.handle,
             events: membership.events,
             workers,
@@ -160,6 +161,12 @@ impl Startup {
         };
         Ok(Started { ended: tokio::spawn(instance.run()), queries: Arc::new(queries) })
     }
+}
+
+/// The topics that are not the application's own.
+fn foreign_topics(plan: &TopicPlan) -> Vec<Arc<str>> {
+    let own = |topic: &&Arc<str>| plan.internal.iter().any(|it| it.name == **topic);
+    plan.partitions.keys().filter(|topic| !own(topic)).cloned().collect()
 }
 
 impl Startup {

@@ -51,7 +51,10 @@ impl Trouble {
 /// or has another opinion of a transaction.
 pub(super) fn passes(error: &Error) -> bool {
     match error {
-        Error::SessionOver | Error::EpochMissing | Error::StateLocked { .. } => true,
+        Error::SessionOver
+        | Error::EpochMissing
+        | Error::StateLocked { .. }
+        | Error::ChangelogMoved { .. } => true,
         Error::Wire(fault) => fault.is_retriable() || fault.is_misrouted(),
         Error::Commit(fault) => match &**fault {
             CommitError::Wire { source, .. } => source.is_retriable() || source.is_misrouted(),

@@ -158,8 +158,6 @@ pub(crate) fn is_refusal(code: RDKafkaErrorCode) -> bool {
             | Code::InvalidRecord
             | Code::InvalidTimestamp
             | Code::InvalidTopic
-            | Code::UnknownPartition
-            | Code::UnknownTopic
             | Code::PolicyViolation
             | Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
