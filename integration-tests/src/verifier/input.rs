@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -14,8 +14,6 @@ use super::plan::Plan;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Event time of the first record, in milliseconds.
-const FIRST_TIME_MS: i64 = 1_700_000_000_000;
 /// Records per millisecond of event time.
 const RECORDS_PER_MS: u64 = 4;
 /// How far event times may be out of order.
@@ -37,6 +35,8 @@ pub(super) async fn feed(
     let producer = DataProducer::start(&ClientProperties::new(bootstrap, "verifier-input"), None)?;
     let target = producer.topic(&topic)?;
     let mut random = StdRng::seed_from_u64(plan.seed);
+    // Of today: changelogs of windows are deleted by the age of event times, in Kafka as well.
+    let first_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
     let begun = Instant::now();
     let mut sent = 0;
     loop {
@@ -46,7 +46,7 @@ pub(super) async fn feed(
             false => (begun.elapsed().as_secs_f64() * plan.rate as f64) as u64,
         };
         while sent < due {
-            let (key, value, at) = record(&mut random, sent, plan.keys);
+            let (key, value, at) = record(&mut random, sent, plan.keys, first_ms);
             let partition = partition_for_key(key.as_bytes(), plan.partitions);
             let (key, value) = (Some(key.as_bytes()), value.to_be_bytes());
             while target.send(partition, at, key, Some(&value), &Headers::new())? == Enqueued::Full {
@@ -64,11 +64,11 @@ pub(super) async fn feed(
     }
 }
 
-fn record(random: &mut StdRng, number: u64, keys: u64) -> (String, i64, Timestamp) {
+fn record(random: &mut StdRng, number: u64, keys: u64, first_ms: i64) -> (String, i64, Timestamp) {
     let key = format!("k{}", random.random_range(0..keys));
     let high: i16 = random.random();
     let value = (i64::from(high) << NUMBER_BITS) | (number as i64 & ((1 << NUMBER_BITS) - 1));
     let disorder = random.random_range(0..DISORDER_MS);
-    let at = FIRST_TIME_MS + (number / RECORDS_PER_MS) as i64 - disorder;
+    let at = first_ms + (number / RECORDS_PER_MS) as i64 - disorder;
     (key, value, Timestamp::from_millis(at))
 }

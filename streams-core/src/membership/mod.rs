@@ -21,6 +21,7 @@ mod error;
 mod event;
 mod group_member;
 mod handle;
+mod input;
 mod leader;
 mod lease;
 mod planning;

@@ -7,26 +7,23 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use kafka_protocol::ResponseError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::client::wire::{Connection, WireClient, WireError};
-use crate::record::TopicPartition;
+use crate::client::wire::WireClient;
 
 use super::commit::{Commit, Verdict, judge};
 use super::config::MembershipConfig;
 use super::error::CommitError;
-use super::event::{CurrentTasks, MembershipEvent, Pause};
-use super::group_member::{
-    Action, Assignments, CommitGate, GroupMember, GroupRequest, JoinAnswer, Joined, News, SyncAnswer,
-};
+use super::event::{MembershipEvent, Pause};
+use super::group_member::{Action, CommitGate, GroupMember, GroupRequest, Joined, News};
 use super::handle::GroupMetadata;
+use super::input::{CommitAnswer, Identity, Input, Wake};
 use super::leader::GroupPlanner;
 use super::planning;
 use super::progress::ProgressBoard;
 use super::requests::{GroupConnection, bury_former_member, connect_to_coordinator, say_farewell};
-use super::vigil::{Vigil, Watched, watch};
+use super::vigil::{Vigil, watch};
 
 /// Commits that may wait for a rebalance or a coordinator.
 const COMMITS_MAX: usize = 1_024;
@@ -43,64 +40,6 @@ pub(super) enum Command {
     End { answer: oneshot::Sender<()> },
     Leave { static_too: bool, answer: oneshot::Sender<()> },
 }
-
-/// What came of something under way.
-enum Input {
-    Coordinator {
-        attempt: u64,
-        found: Result<Connection, WireError>,
-    },
-    Joined {
-        attempt: u64,
-        answer: Result<JoinAnswer, WireError>,
-    },
-    Synced {
-        attempt: u64,
-        answer: Result<SyncAnswer, WireError>,
-    },
-    Beat {
-        attempt: u64,
-        answer: Result<Option<ResponseError>, WireError>,
-    },
-    Committed {
-        attempt: u64,
-        commit: Commit,
-        sent: Identity,
-        answer: CommitAnswer,
-    },
-    Planned {
-        generation: i32,
-        assignments: Assignments,
-        fault: bool,
-    },
-    Ready {
-        token: u64,
-        held: Option<CurrentTasks>,
-    },
-    Closed {
-        token: u64,
-    },
-    /// A heartbeat beside a request that waits.
-    Watched(Watched),
-    /// Time to look at waiting commits again.
-    RetryCommits,
-    /// A farewell was said, or could not be.
-    Left,
-}
-
-/// What woke the membership's task.
-enum Wake {
-    /// There is room for news, or nobody reads them any more.
-    News(Option<mpsc::OwnedPermit<MembershipEvent>>),
-    Input(Input),
-    /// A command, or the end of all handles.
-    Command(Option<Command>),
-    Time,
-}
-
-type CommitAnswer = Result<Vec<(TopicPartition, ResponseError)>, WireError>;
-/// Generation and member id.
-type Identity = (i32, String);
 
 pub(super) struct Shell {
     config: MembershipConfig,
