@@ -58,7 +58,8 @@
 //! - Fetch sessions (every fetch request stands for itself), Produce 13 (topic ids), quotas, delegation tokens, KIP-848
 //!   and KIP-1071 groups; SASL by GSSAPI and OAUTHBEARER; one certificate serves all listeners and is read at the start.
 //! - Several nodes: replication factor 1 is the only one. Point clients at Apache Kafka for more.
-//! - The limit of open files is the shell's (a log takes one, a closed segment three).
+//! - The limit of open files: the program raises it to what the user may have (`ulimit -Hn`), the library leaves it. A
+//!   partition takes one, a closed segment three, a connection one.
 //! - `file.delete.delay.ms`, `flush.*`, `preallocate` and the settings of tiered storage are accepted without effect;
 //!   compression levels are the codecs' own defaults.
 //! - A batch's timestamps are bounded only if a topic asks for it: records of the past and the future are stored.

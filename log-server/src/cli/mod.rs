@@ -2,6 +2,8 @@
 
 mod group_commands;
 mod inspect;
+#[cfg(unix)]
+mod open_files;
 mod properties;
 mod remote;
 mod serve;

@@ -88,6 +88,8 @@ impl Serve {
     /// [`Error`] if the server cannot start or cannot stop cleanly.
     pub(crate) fn run(self) -> Result<ExitCode, Error> {
         self.start_logging();
+        #[cfg(unix)]
+        super::open_files::raise_limit();
         let config = self.configuration(std::env::vars())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .max_blocking_threads(MAX_BLOCKING_THREADS)

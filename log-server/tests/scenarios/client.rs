@@ -26,7 +26,14 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Starts the program on a free port and waits for its line.
     pub(crate) fn start(data_dir: &Path, options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_log-server"))
+        Self::start_by(&[], data_dir, options)
+    }
+
+    /// As [`ServerProcess::start`], through a program (such as `env`) that takes a command line.
+    pub(crate) fn start_by(launcher: &[&str], data_dir: &Path, options: &[&str]) -> Self {
+        let mut words = launcher.iter().copied().chain([env!("CARGO_BIN_EXE_log-server")]);
+        let mut child = Command::new(words.next().expect("the server's own path is there"))
+            .args(words)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(options)

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
-use streams_core::record::RecordContext;
 use streams_core::Timestamp;
+use streams_core::record::RecordContext;
 use streams_core::serdes::{BigEndian, Utf8};
 
 use super::*;
