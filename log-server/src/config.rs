@@ -1,5 +1,6 @@
 //! What a server can be told.
 
+mod described;
 mod jaas;
 mod limits;
 mod listener_list;

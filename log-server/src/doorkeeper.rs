@@ -67,25 +67,28 @@ impl Doorkeeper {
                     continue;
                 }
             };
-            let Some(place) = self.admit(peer).await else {
-                self.broker.metrics().connections_refused.fetch_add(1, Ordering::Relaxed);
-                continue;
+            let place = match self.admit(peer).await {
+                Ok(place) => place,
+                Err(limit) => {
+                    let refused =
+                        self.broker.metrics().connections_refused.fetch_add(1, Ordering::Relaxed) + 1;
+                    // A flood of connections must not become one of the log.
+                    if refused.is_power_of_two() {
+                        tracing::warn!(%peer, limit, refused, "too many connections: closing the new one");
+                    }
+                    continue;
+                }
             };
             let (keeper, listener) = (self.clone(), Arc::clone(&listener));
             self.connections.spawn(keeper.serve(listener, stream, peer, place));
         }
     }
 
-    /// A place for a connection from `peer`, if there is one.
-    async fn admit(&self, peer: SocketAddr) -> Option<Place> {
+    /// A place for a connection from `peer`; else the name of the limit that is reached.
+    async fn admit(&self, peer: SocketAddr) -> Result<Place, &'static str> {
         let limits = &self.broker.config().limits;
         let of_address = AddressCount::take(&self.by_address, peer.ip(), limits.max_connections_per_address);
-        let Some(of_address) = of_address else {
-            tracing::warn!(
-                %peer, limit = limits.max_connections_per_address, "closing connection: max.connections.per.ip"
-            );
-            return None;
-        };
+        let of_address = of_address.ok_or("max.connections.per.ip")?;
         let permits = Arc::clone(&self.permits);
         let permit = match permits.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -96,11 +99,8 @@ impl Doorkeeper {
             }
             Err(_) => None,
         };
-        let Some(permit) = permit else {
-            tracing::warn!(%peer, limit = limits.max_connections, "closing connection: max.connections");
-            return None;
-        };
-        Some(Place { newcomer: self.newcomers.admit(), _permit: permit, _of_address: of_address })
+        let permit = permit.ok_or("max.connections")?;
+        Ok(Place { newcomer: self.newcomers.admit(), _permit: permit, _of_address: of_address })
     }
 
     async fn serve(self, listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr, place: Place) {
@@ -115,7 +115,11 @@ impl Doorkeeper {
         match ended {
             Ok(()) => tracing::debug!(%peer, "connection closed"),
             Err(ConnectionError::Io(error)) => tracing::debug!(%peer, %error, "connection lost"),
-            Err(ConnectionError::Idle(time)) => tracing::debug!(%peer, ?time, "idle connection closed"),
+            Err(
+                error @ (ConnectionError::Idle(_) | ConnectionError::Evicted | ConnectionError::Setup(_)),
+            ) => {
+                tracing::debug!(%peer, %error, "connection closed by the server");
+            }
             Err(error) => {
                 metrics.faults.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%peer, %error, "connection closed by the server");
@@ -146,6 +150,7 @@ impl Doorkeeper {
                 accepted.map_err(|_| ConnectionError::Setup(setup_timeout))??
             }
             () = newcomer.evicted() => return Err(ConnectionError::Evicted),
+            () = broker.shutdown_token().cancelled() => return Ok(()),
         };
         if !protocol.uses_sasl() {
             let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

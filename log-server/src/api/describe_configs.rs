@@ -146,18 +146,6 @@ fn broker_configs(
             format!("Unexpected broker id, expected {} but got {name}", NODE_ID.0),
         ));
     }
-    let config = broker.config();
-    let values: [(&'static str, String, ConfigType); 9] = [
-        ("auto.create.topics.enable", config.auto_create_topics.to_string(), ConfigType::Boolean),
-        ("broker.id", NODE_ID.0.to_string(), ConfigType::Int),
-        ("default.replication.factor", "1".to_owned(), ConfigType::Int),
-        ("log.dirs", config.data_dir.display().to_string(), ConfigType::String),
-        ("max.connections", config.limits.max_connections.to_string(), ConfigType::Int),
-        ("num.partitions", config.default_partitions.to_string(), ConfigType::Int),
-        ("offsets.topic.replication.factor", "1".to_owned(), ConfigType::Int),
-        ("socket.request.max.bytes", config.limits.max_request_bytes.to_string(), ConfigType::Int),
-        ("transaction.state.log.replication.factor", "1".to_owned(), ConfigType::Int),
-    ];
     let describe_one = |(name, value, kind): (&'static str, String, ConfigType)| {
         DescribeConfigsResourceResult::default()
             .with_name(StrBytes::from_static_str(name))
@@ -166,5 +154,5 @@ fn broker_configs(
             .with_config_source(ConfigSource::StaticBroker as i8)
             .with_config_type(if detail.kinds { kind as i8 } else { 0 })
     };
-    Ok(values.into_iter().map(describe_one).collect())
+    Ok(broker.config().described().into_iter().map(describe_one).collect())
 }

@@ -177,3 +177,58 @@ fn pair(option: &str, setting: &str) -> Result<(String, String), Error> {
         .ok_or_else(|| Error::Config(format!("{option} {setting} is not NAME=VALUE")))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn configuration(arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, String> {
+        let arguments = ["log-server"].iter().chain(arguments);
+        let serve = CommandLine::try_parse_from(arguments).map_err(|error| error.to_string())?.serve;
+        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        serve
+            .configuration(environment)
+            .map(|config| format!("{config:?}"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_go_before_the_environment_and_that_before_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("server.toml");
+        std::fs::write(&file, "log.dirs = \"/file\"\nnum.partitions = 2\nmax.connections = 7\n").unwrap();
+        let file = file.to_str().unwrap();
+        let environment =
+            [("LOG_SERVER_NUM_PARTITIONS", "3"), ("LOG_SERVER_DATA_DIR", "/environment"), ("PATH", "x")];
+        let both = configuration(&["--config", file], &environment).unwrap();
+        for part in ["default_partitions: 3", "data_dir: \"/environment\"", "max_connections: 7"] {
+            assert!(both.contains(part), "{part} is not in {both}");
+        }
+        let options =
+            ["--config", file, "--set", "num.partitions=4", "--default-partitions", "5", "--insecure"];
+        let all = configuration(&options, &environment).unwrap();
+        assert!(all.contains("default_partitions: 5") && all.contains("insecure: true"), "{all}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (arguments, environment, reason) in [
+            (&["--set", "x"][..], &[][..], "NAME=VALUE"),
+            (&["--data-dir", "d"], &[("LOG_SERVER_NUM_PARTITION", "1")], "did you mean num.partitions?"),
+            (&[], &[], "--data-dir"),
+            (&["--data-dir", "d", "--listen", "SSL:9092"], &[], "NAME://HOST:PORT"),
+            (&["--fsync", "perhaps"], &[], "always"),
+        ] {
+            let refused = configuration(arguments, environment).unwrap_err();
+            assert!(refused.contains(reason), "{reason} is not in {refused}");
+        }
+    }
+}

@@ -77,6 +77,10 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 fn place(item: &str) -> Option<(&str, &str, u16)> {
     let (name, address) = item.split_once("://").unwrap_or((SecurityProtocol::Plaintext.name(), item));
     let (host, port) = address.rsplit_once(':')?;
+    // Rather than a host of that name, `://` has been forgotten.
+    if SecurityProtocol::from_name(host).is_some() {
+        return None;
+    }
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']')?,
         None => host,
@@ -122,6 +126,7 @@ mod tests {
             ListenerTexts { listeners, advertised, ..ListenerTexts::default() }.parse().unwrap_err()
         };
         assert!(refused("CLIENTS://:1", "").contains("listener.security.protocol.map"));
+        assert!(refused("SSL:9093", "").contains("NAME://HOST:PORT"));
         assert!(refused("PLAINTEXT://localhost", "").contains("NAME://HOST:PORT"));
         assert!(refused("", "").contains("empty"));
         assert!(refused("SSL://:1", "SASL_SSL://x:1").contains("not in listeners"));
