@@ -98,6 +98,8 @@ impl PartitionLog {
         isolation: Isolation,
         at_least_one: bool,
     ) -> Result<FetchedRecords, ErrorCode> {
+        // Before the watermarks: they must not be older than the segments, which compaction may replace meanwhile.
+        let segments = self.segment_list();
         let marks = self.watermarks();
         if offset < marks.log_start || offset > marks.high {
             return Err(ErrorCode::OffsetOutOfRange);
@@ -107,7 +109,6 @@ impl PartitionLog {
         if offset >= limit {
             return Ok(fetched);
         }
-        let segments = self.segment_list();
         let first = segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         for segment in &segments[first..] {
             let read = BatchRead { segment, offset, limit, marks, max_bytes, at_least_one };
