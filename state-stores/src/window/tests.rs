@@ -74,6 +74,10 @@ fn duplicates_stay_in_the_order_in_which_they_were_put() {
     store.put(&key, None, ms(5)).unwrap();
     let found = entries(store.fetch_between(&key, ms(0), ms(9)).unwrap());
     assert_eq!(found.iter().map(|(_, _, value)| *value).collect::<Vec<_>>(), [0, 3, 1, 2]);
+    store.put(&"aa".to_owned(), Some(9), ms(5)).unwrap();
+    let mut visited = Vec::new();
+    store.visit_between(&key, ms(4), ms(5), |start, value| visited.push((start, value))).unwrap();
+    assert_eq!(visited, [(ms(4), 0), (ms(5), 3), (ms(5), 1), (ms(5), 2)]);
     // A null is in the changelog with a number of its own, as in Kafka, and changes nothing in the store.
     let records = changelog(&mut store);
     assert_eq!(records[3].key, [0x61, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 4]);

@@ -90,10 +90,10 @@ impl<K: Data, L: Data, R: Data, O: Data> SelfJoinNode<K, L, R, O> {
         let time = record.timestamp.as_millis();
         let from = Timestamp::from_millis(time.saturating_sub(before_ms).max(0));
         let to = Timestamp::from_millis(time.saturating_add(after_ms).max(0));
-        let found = context.store_mut(self.store).fetch_between(&record.key, from, to)?;
-        Ok(found
-            .map(|found| found.map(|(key, value)| (key.window.start, value)))
-            .collect::<Result<_, _>>()?)
+        let mut found = Vec::new();
+        let store = context.store_mut(self.store);
+        store.visit_between(&record.key, from, to, |time, value| found.push((time, value)))?;
+        Ok(found)
     }
 
     fn send(

@@ -189,10 +189,8 @@ impl<S: Side<L, R>, K: Data, L: Data, R: Data, O: Data> Node for JoinNode<S, K, 
         let from = Timestamp::from_millis(time.saturating_sub(before_ms).max(0));
         let to = Timestamp::from_millis(time.saturating_add(after_ms).max(0));
         let mut matches = std::mem::take(&mut self.matches);
-        for found in context.store_mut(self.other).fetch_between(&record.key, from, to)? {
-            let (key, value) = found?;
-            matches.push((key.window.start, value));
-        }
+        let other = context.store_mut(self.other);
+        other.visit_between(&record.key, from, to, |time, value| matches.push((time, value)))?;
         let sent = match matches.is_empty() {
             true if self.keeps_unmatched => self.keep(record, to, context),
             true => Ok(()),
@@ -212,18 +210,30 @@ impl<S: Side<L, R>, K: Data, L: Data, R: Data, O: Data> JoinNode<S, K, L, R, O> 
         matches: &mut Vec<(Timestamp, S::Other)>,
         context: &mut NodeContext<'_>,
     ) -> Result<(), ProcessorError> {
-        let Record { key, value, timestamp, headers } = record;
+        let last = matches.pop();
         for (time, other) in matches.drain(..) {
-            if let Some(buffer) = self.buffer {
-                context.store_mut(buffer).met(&key, time, S::OTHER)?;
-            }
-            let (left, right) = S::pair(Some(&value), Some(&other));
-            if let Some(value) = (self.joiner)(&key, left, right) {
-                let timestamp = timestamp.max(time);
-                context.forward(Record { key: key.clone(), value, timestamp, headers: headers.clone() })?;
-            }
+            let Some(value) = self.meet(&record, (time, &other), context)? else { continue };
+            let (key, timestamp) = (record.key.clone(), record.timestamp.max(time));
+            context.forward(Record { key, value, timestamp, headers: record.headers.clone() })?;
         }
-        Ok(())
+        let Some((time, other)) = last else { return Ok(()) };
+        let Some(value) = self.meet(&record, (time, &other), context)? else { return Ok(()) };
+        let timestamp = record.timestamp.max(time);
+        context.forward(Record { key: record.key, value, timestamp, headers: record.headers })
+    }
+
+    /// Joins a record with one partner, which no longer waits.
+    fn meet(
+        &self,
+        record: &Record<K, S::This>,
+        (time, other): (Timestamp, &S::Other),
+        context: &mut NodeContext<'_>,
+    ) -> Result<Option<O>, ProcessorError> {
+        if let Some(buffer) = self.buffer {
+            context.store_mut(buffer).met(&record.key, time, S::OTHER)?;
+        }
+        let (left, right) = S::pair(Some(&record.value), Some(other));
+        Ok((self.joiner)(&record.key, left, right))
     }
 
     /// Lets a record wait, unless its window has passed already.

@@ -42,13 +42,11 @@ impl<K: Data, V: Data> Node for WindowNode<K, V> {
             return context.forward_slot(slot);
         };
         // The record is joined before it is kept: where both sides share the store, it must not meet itself.
-        let (key, timestamp, headers) = (record.key.clone(), record.timestamp, record.headers.clone());
+        let (key, timestamp) = (record.key.clone(), record.timestamp);
         let value = (!self.values.is_null(&record.value)).then(|| record.value.clone());
         context.forward_slot(slot)?;
-        let outer = context.shared().enter_record(timestamp, &headers);
         // What comes too late for the store is counted there.
         context.store_mut(self.store).put(&key, value, timestamp)?;
-        context.shared().leave_record(outer);
         Ok(())
     }
 }
