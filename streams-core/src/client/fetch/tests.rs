@@ -101,8 +101,8 @@ async fn partitions_come_go_and_are_sought_without_disturbing_the_others() {
 async fn fetching_stops_at_the_budget_and_a_starving_partition_still_gets_its_records() {
     let cluster = cluster(2);
     // Batches of a few records each, so that the broker can answer with little.
-    for from in (0..5_000).step_by(500) {
-        produce(&cluster, 0, from, from + 500).await;
+    for from in (0..5_000).step_by(1_250) {
+        produce(&cluster, 0, from, from + 1_250).await;
     }
     let consumer = DataConsumer::start(&properties(&cluster), "app", 64 * 1024).unwrap();
     let (fat, fat_events) = assignment(0, FetchFrom::Beginning);

@@ -12,11 +12,15 @@ use crate::client::wire::{Sasl, WireConfig};
 /// Records and KiB that a producer holds before its user has to wait.
 const PRODUCER_MAX_MESSAGES: &str = "10000";
 const PRODUCER_MAX_KBYTES: &str = "8192";
+/// Requests on their way to a broker. With its default, 5, librdkafka's thread does not sleep while a partition's batch is
+/// under way and the next one's linger time is over: it asks for the time and polls its sockets until the answer comes.
+const PRODUCER_MAX_IN_FLIGHT: &str = "2";
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("linger.ms", "5"),
+    ("max.in.flight.requests.per.connection", PRODUCER_MAX_IN_FLIGHT),
     ("batch.size", "262144"),
     ("message.timeout.ms", "120000"),
     ("queue.buffering.max.messages", PRODUCER_MAX_MESSAGES),
