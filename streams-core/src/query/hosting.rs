@@ -31,6 +31,9 @@ struct Shared {
     moved: Notify,
 }
 
+/// The stores by name, each with its database.
+type Databases = Arc<[(Arc<str>, Arc<dyn TaskDatabase>)]>;
+
 /// The stores of one task. As long as one of these is held the task's directory stays locked, so that whoever opens the
 /// task next waits for the reads under way.
 #[derive(Clone)]
@@ -40,7 +43,7 @@ pub(crate) struct Hosted {
     pub(crate) inputs: Arc<[TopicPartition]>,
     /// What the stores contain at least, whatever their database says.
     floor: Arc<Mutex<Position>>,
-    databases: Arc<[(Arc<str>, Arc<dyn TaskDatabase>)]>,
+    databases: Databases,
     // Behind the databases: they close before the directory is unlocked.
     _directory: Arc<TaskDirectory>,
 }

@@ -72,7 +72,7 @@ impl TaskMetrics {
                 lag: metrics::gauge!("kafka_consumer_fetch_manager_metrics_records_lag", &place),
             }
         };
-        let store = |store: &Box<dyn StateStore>| {
+        let store = |store: &dyn StateStore| {
             let [thread, task] = labels.clone();
             let labels = [thread, task, ("store", store.name().to_owned())];
             StoreMetrics {
@@ -102,7 +102,7 @@ impl TaskMetrics {
             lag: metrics::gauge!("kafka_streams_stream_task_metrics_records_lag", &labels),
             commit: metrics::counter!("kafka_streams_stream_task_metrics_commit_total", &labels),
             inputs: task.inputs().iter().zip(sources).map(input).collect(),
-            stores: task.stores().iter().map(store).collect(),
+            stores: task.stores().iter().map(|it| store(it.as_ref())).collect(),
             stores_at: None,
             counted: TaskCounters::default(),
         }
