@@ -10,6 +10,7 @@
 extern crate self as streams_dsl;
 
 mod change;
+mod global_table;
 mod grouped;
 mod kstream;
 mod ktable;
@@ -21,15 +22,16 @@ mod topology_config;
 mod windows;
 
 pub use change::Change;
+pub use global_table::GlobalKTable;
 pub use grouped::{
     CogroupedKStream, KGroupedStream, SessionWindowedCogroupedKStream, SessionWindowedKStream,
     TimeWindowedCogroupedKStream, TimeWindowedKStream, WindowedBy,
 };
 pub use kstream::{
-    BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, JoinKind, JoinSide, Joiner, KStream,
-    OuterJoinSide, Sink, Within, WithinWith,
+    BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, GlobalLookup, JoinKind, JoinSide,
+    Joiner, KStream, OuterJoinSide, Sink, Within, WithinWith,
 };
-pub use ktable::{KGroupedTable, KTable, TableWith};
+pub use ktable::{KGroupedTable, KTable, TableWith, TransformContext, ValueTransformer};
 pub use options::{
     Branched, BufferConfig, Consumed, EmitEarly, Grouped, Joined, Materialized, Produced, Repartitioned,
     ShutDown, StreamJoined, Suppressed, TableJoined, WhenFull,

@@ -5,10 +5,10 @@ pub use std::time::Duration;
 pub use crate::serdes::{AsJson, BigEndian, DefaultSerde, Json, Nullable, Serde, Utf8, Void};
 pub use crate::{
     Branched, BranchedKStream, BufferConfig, Change, CogroupedKStream, Consumed, EmitStrategy,
-    FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, Grouped, JoinWindows, Joined, KGroupedStream,
-    KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned, SessionWindowedKStream,
-    SessionWindows, Sink, SlidingWindows, StreamJoined, StreamsBuilder, Suppressed, TimeWindowedKStream,
-    TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+    FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Grouped, JoinWindows, Joined,
+    KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned,
+    SessionWindowedKStream, SessionWindows, Sink, SlidingWindows, StreamJoined, StreamsBuilder, Suppressed,
+    TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
 };
 pub use state_stores::{
     QueryKeyValue, QuerySession, QueryVersioned, QueryWindow, SessionWindowed, Stores, TimeWindowed,

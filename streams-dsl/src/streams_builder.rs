@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use streams_core::processor::{RecordType, SourceNode, TimestampExtractor};
+use streams_core::processor::{ProcessorWrapper, RecordType, SourceNode, TimestampExtractor};
 use streams_core::record::{Data, Record};
 use streams_core::serdes::{DefaultSerde, Nullable};
 use streams_core::state::StoreBuilder;
@@ -177,6 +177,13 @@ impl StreamsBuilder {
         self
     }
 
+    /// Lets `wrapper` wrap every processor of the topology, those of operators included, wherever it is said
+    /// (`processor.wrapper.class`, KIP-1112); of several the last one is outermost.
+    pub fn wrap_processors(&self, wrapper: Arc<dyn ProcessorWrapper>) -> &Self {
+        self.plan.borrow_mut().add_wrapper(wrapper);
+        self
+    }
+
     /// The topology.
     ///
     /// # Errors
@@ -214,18 +221,20 @@ impl StreamsBuilder {
     }
 }
 
-/// The source of a table: keys and values may be null whatever their types, for both have a meaning there.
+/// The source of a table.
 fn table_source<K: Data, V: Data>(name: Name, topic: &Arc<str>, consumed: &Consumed<K, V>) -> PlanNode {
+    let (topic, consumed) = (Arc::clone(topic), consumed.clone());
+    PlanNode::new(name, [], move |lowering| lowering.source(row_source(&topic, &consumed)))
+}
+
+/// Reads rows: keys and values may be null whatever their types, for both have a meaning in a table.
+pub(crate) fn row_source<K: Data, V: Data>(topic: &Arc<str>, consumed: &Consumed<K, V>) -> SourceSpec {
     let keys: SharedSerde<Option<K>> = Arc::new(Nullable(consumed.key_serde.or_carried(None)));
     let values: SharedSerde<Option<V>> = Arc::new(Nullable(consumed.value_serde.or_carried(None)));
-    let extractor = of_rows(&consumed.extractor);
-    let (topics, reset) = (Topics::Named(vec![Arc::clone(topic)]), consumed.reset);
-    PlanNode::new(name, [], move |lowering| {
-        let decoder = SourceNode::new(Arc::clone(&keys), Arc::clone(&values), extractor.clone());
-        let mut spec = SourceSpec::new(topics.clone(), decoder);
-        spec.reset = reset;
-        lowering.source(spec);
-    })
+    let decoder = SourceNode::new(keys, values, of_rows(&consumed.extractor));
+    let mut spec = SourceSpec::new(Topics::Named(vec![Arc::clone(topic)]), decoder);
+    spec.reset = consumed.reset;
+    spec
 }
 
 /// The extractor of a table's source: rows without key or value have their own time, for there is nothing to show.

@@ -163,3 +163,31 @@ fn every_automatic_name_is_listed_where_they_are_forbidden() {
     assert!(text.contains("drivers-STATE-STORE-0000000001"), "{text}");
     assert_eq!(text.matches("automatic name").count(), 1, "{text}");
 }
+
+#[derive(Debug)]
+struct Counted(std::sync::Mutex<Vec<String>>);
+
+impl streams_dsl::processor::ProcessorWrapper for Counted {
+    fn wrap(
+        &self,
+        node: &str,
+        inner: std::sync::Arc<dyn streams_dsl::processor::NodeFactory>,
+    ) -> std::sync::Arc<dyn streams_dsl::processor::NodeFactory> {
+        self.0.lock().unwrap().push(node.to_owned());
+        inner
+    }
+}
+
+#[test]
+fn a_wrapper_gets_every_processor_wherever_it_is_named() {
+    let wrapper = std::sync::Arc::new(Counted(std::sync::Mutex::default()));
+    let builder = StreamsBuilder::new();
+    let rides = builder.stream::<String, i64>("rides");
+    rides.filter(|_, fare| *fare > 1).to("large");
+    builder.wrap_processors(wrapper.clone());
+    let _ = rides.group_by_key().count_with(Materialized::named("counts"));
+    builder.global_table::<String, String>("drivers");
+    builder.build().unwrap();
+    let wrapped = wrapper.0.lock().unwrap().join(" ");
+    assert_eq!(wrapped, "KSTREAM-FILTER-0000000001 KSTREAM-AGGREGATE-0000000003 KTABLE-SOURCE-0000000006");
+}

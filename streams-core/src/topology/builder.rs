@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::error::{TopologyError, TopologyFault};
-use super::node::{GlobalStoreSpec, NodeKind, NodeSpec, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec};
+use super::node::{
+    GlobalStoreSpec, NodeKind, NodeSpec, OffsetReset, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec,
+};
 use super::sub_topology::{self, SubTopology};
 use super::{check, description, mermaid};
 use crate::processor::ProcessorWrapper;
@@ -122,6 +124,34 @@ impl TopologyBuilder {
         self.add_processor(Arc::clone(&processor_name), &[&source_name], spec);
         self.globals.push(GlobalStoreSpec { builder, source: source_name, processor: processor_name });
         self
+    }
+
+    /// Adds a store that is filled from a topic of its own by a processor and that all processors connected with it may
+    /// read, one part per task (KIP-813). It has no changelog: it is restored from the topic as that has it, so the
+    /// processor is to put keys and values there unchanged. The source begins at the oldest record.
+    pub fn add_read_only_store(
+        &mut self,
+        builder: Arc<dyn StoreBuilder>,
+        source: (impl Into<Arc<str>>, SourceSpec),
+        processor: (impl Into<Arc<str>>, ProcessorSpec),
+    ) -> &mut Self {
+        let (source_name, processor_name): (Arc<str>, Arc<str>) = (source.0.into(), processor.0.into());
+        let (store, mut spec) = (Arc::<str>::from(builder.name()), source.1);
+        let topic = match spec.topics.names() {
+            [topic] => Arc::clone(topic),
+            _ => {
+                let fault = format!(
+                    "read-only store `{store}` is to be filled from one topic, named, not from several"
+                );
+                self.faults.push(TopologyFault::Other(fault));
+                return self;
+            }
+        };
+        spec.reset = Some(OffsetReset::Earliest);
+        self.add_source(Arc::clone(&source_name), spec);
+        self.add_processor(Arc::clone(&processor_name), &[source_name], processor.1);
+        self.add_store(builder, &[processor_name]);
+        self.use_source_as_changelog(&store, topic)
     }
 
     /// Declares a topic of the topology's own; nodes name it without the application id.

@@ -21,11 +21,11 @@ pub enum JoinKind {
     Outer,
 }
 
-/// What a stream can be joined with: a table of the same key, `&table` or `table.with(Joined::..)`; or a stream of the
-/// same key within a window.
+/// What a stream can be joined with: a table of the same key, `&table` or `table.with(Joined::..)`; a global table,
+/// `table.by(key)`; or a stream of the same key within a window.
 #[diagnostic::on_unimplemented(
     message = "a stream cannot be joined with `{Self}`",
-    note = "join with a table of the same key: `&table`; or with a stream of the same key and a window: `other.within(JoinWindows::of(..))`"
+    note = "join with a table of the same key: `&table`; with a global table: `table.by(|key, value| ..)`; or with a stream of the same key and a window: `other.within(JoinWindows::of(..))`"
 )]
 pub trait JoinSide<K, V> {
     /// The values of the other side.

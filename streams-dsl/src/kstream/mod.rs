@@ -7,6 +7,7 @@ mod flat_map_values;
 mod for_each;
 mod group;
 mod join;
+mod join_global;
 mod join_table;
 mod map;
 mod map_values;
@@ -27,6 +28,7 @@ use std::fmt;
 
 pub use branch::BranchedKStream;
 pub use join::{JoinKind, JoinSide, Joiner, OuterJoinSide};
+pub use join_global::GlobalLookup;
 pub use process_values::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
 pub(crate) use repartition::{NewRepartition, add_repartition};
 pub(crate) use step::step;

@@ -12,6 +12,7 @@ mod source;
 mod store;
 mod suppress;
 mod to_stream;
+mod transform_values;
 mod view;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 pub use group::KGroupedTable;
 pub(crate) use source::SourceTable;
 pub(crate) use store::{OpenStore, RowPut, TableStore, change_record};
+pub use transform_values::{TransformContext, ValueTransformer};
 pub(crate) use view::{Getter, Lookup, TableLogic, View};
 
 use streams_core::record::Data;

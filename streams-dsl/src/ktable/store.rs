@@ -46,7 +46,8 @@ impl<K: Data, V: Data> TableStore<K, V> {
         self.options.history.is_some()
     }
 
-    fn builder(&self) -> Arc<dyn StoreBuilder> {
+    /// The store as the topology takes it.
+    pub(crate) fn builder(&self) -> Arc<dyn StoreBuilder> {
         let (name, keys, values) = (Arc::clone(&self.name), Arc::clone(&self.keys), Arc::clone(&self.values));
         match self.options.history {
             Some(history) => {

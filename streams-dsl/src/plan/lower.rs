@@ -133,6 +133,9 @@ impl Plan {
         for fault in &self.faults {
             builder.fault(fault.clone());
         }
+        for wrapper in &self.wrappers {
+            builder.wrap_processors(Arc::clone(wrapper));
+        }
         for store in &self.stores {
             builder.add_store::<&str>(Arc::clone(store), &[]);
         }

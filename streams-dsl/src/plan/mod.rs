@@ -21,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use streams_core::processor::ProcessorWrapper;
 use streams_core::state::StoreBuilder;
 use streams_core::topology::TopologyFault;
 
@@ -40,6 +41,7 @@ pub(crate) struct Plan {
     names: Names,
     nodes: Vec<PlanNode>,
     stores: Vec<Arc<dyn StoreBuilder>>,
+    wrappers: Vec<Arc<dyn ProcessorWrapper>>,
     faults: Vec<TopologyFault>,
 }
 
@@ -133,6 +135,11 @@ impl Plan {
 
     fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// Adds a wrapper of all processors.
+    pub(crate) fn add_wrapper(&mut self, wrapper: Arc<dyn ProcessorWrapper>) {
+        self.wrappers.push(wrapper);
     }
 
     /// Adds a store that no operator of the DSL owns.

@@ -1,8 +1,11 @@
 //! Cases of the group `ktable` that read one table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use streams_dsl::prelude::*;
+use streams_dsl::stores::KeyValueStore;
+use streams_dsl::{TransformContext, ValueTransformer};
 
 use super::{Text, append, cases, upper_text, utf16_len};
 use crate::replay::Side;
@@ -23,6 +26,7 @@ cases![
     table_group_by_sum,
     table_group_by_count,
     table_group_by_reduce,
+    table_transform_values,
     table_versioned_source,
     table_versioned_group_by,
     table_versioned_filter,
@@ -175,6 +179,40 @@ fn table_versioned_filter(b: &StreamsBuilder, _: &Side) {
     versioned(b, "in", "t", 20_000)
         .filter(|_, value| utf16_len(value) == 1)
         .materialized(kept("f", 20_000))
+        .to_stream()
+        .to("out");
+}
+
+/// Numbers the calls for each key.
+struct Numbered {
+    calls: StoreHandle<KeyValueStore<String, i64>>,
+    side: Side,
+}
+
+impl ValueTransformer<String, String, String> for Numbered {
+    fn transform(
+        &mut self,
+        key: &String,
+        value: Option<String>,
+        context: &mut TransformContext<'_, '_>,
+    ) -> Result<Option<String>, ProcessorError> {
+        let calls = context.store_mut(self.calls);
+        let call = calls.get(key)?.unwrap_or(0) + 1;
+        calls.put(key, Some(call))?;
+        self.side.note(format!("{key}={}#{call}", super::text(&value)));
+        Ok(value.map(|value| format!("{value}#{call}")))
+    }
+}
+
+fn table_transform_values(b: &StreamsBuilder, side: &Side) {
+    b.add_store(Stores::key_value::<String, i64>("n", Arc::new(Utf8), Arc::new(BigEndian)).build());
+    let side = side.clone();
+    b.table::<String, String>("in")
+        .transform_values(
+            move |context| Ok(Numbered { calls: context.store("n")?, side: side.clone() }),
+            ["n"],
+        )
+        .materialized(Materialized::named("x"))
         .to_stream()
         .to("out");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use streams_dsl::prelude::*;
-use streams_dsl::processor::{Partitioner, SinkTopic, SourceNode};
+use streams_dsl::processor::{GlobalStore, Partitioner, SinkTopic, SourceNode};
 use streams_dsl::state::StoreError;
 use streams_dsl::stores::{
     KeyValueStore, SessionStore, Stores, VersionedKeyValueStore, VersionedPut, Window, WindowStore,
@@ -15,6 +15,7 @@ use super::{RawBuild, Text, cases, input, text, utf16_len};
 use crate::replay::Side;
 
 cases![
+    papi_global_store,
     papi_dedup,
     papi_stream_time_punctuator,
     papi_wall_clock_punctuator,
@@ -355,4 +356,33 @@ fn papi_named_children() -> Topology {
     topology.add_sink("s1", &["evens"], sink("out1"));
     topology.add_sink("s2", &["odds"], sink("out2"));
     topology.build().expect("the topology has no fault")
+}
+
+/// Keeps values in capitals.
+struct Capitals(StoreHandle<KeyValueStore<String, String>>);
+
+impl Processor<Text, Text, (), ()> for Capitals {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        context: &mut ProcessorContext<'_, '_, (), ()>,
+    ) -> Result<(), ProcessorError> {
+        let Some(key) = &record.key else { return Ok(()) };
+        Ok(context.store_mut(self.0).put(key, record.value.map(super::upper_text))?)
+    }
+}
+
+fn papi_global_store(b: &StreamsBuilder, _: &Side) {
+    let store = Stores::key_value::<String, String>("g", Arc::new(Utf8), Arc::new(Utf8)).build();
+    b.add_global_store(store, "g", Consumed::new(), |context| Ok(Capitals(context.store("g")?)));
+    let look_up = |context: &mut InitContext<'_>| {
+        let capitals: GlobalStore<KeyValueStore<String, String>> = context.global_store("g")?;
+        Ok(step(move |record, context| {
+            let find = |key: &String| capitals.with(|capitals| capitals.get(key));
+            let found = record.key.as_ref().map(find).transpose()?.flatten();
+            let shown = format!("{}/{}", text(&record.value), text(&found));
+            context.forward(record.with_value(Some(shown)))
+        }))
+    };
+    input(b).process(look_up, NO_STORES).to("out");
 }

@@ -8,6 +8,9 @@ use super::{Text, cases, joined, text, upper_text, utf16_len, words};
 use crate::replay::Side;
 
 cases![
+    sg_inner,
+    sg_inner_key,
+    sg_left,
     st_inner,
     st_left,
     st_inner_rekeyed,
@@ -93,4 +96,23 @@ fn st_inner_grace(b: &StreamsBuilder, _: &Side) {
         .join(rows.with(joined_late), |value, row| Some(joined(value.as_deref(), Some(row))))
         .named("j")
         .to("out");
+}
+
+fn global(b: &StreamsBuilder) -> GlobalKTable<String, String> {
+    b.global_table_with("g", Consumed::new(), Materialized::named("g"))
+}
+
+fn sg_inner(b: &StreamsBuilder, _: &Side) {
+    let stream = stream(b);
+    stream.join(global(b).by(first_word), |value, row| Some(joined(value.as_deref(), Some(row)))).to("out");
+}
+
+fn sg_inner_key(b: &StreamsBuilder, _: &Side) {
+    let (stream, key) = (stream(b), |key: &Text, _: &Text| key.clone());
+    stream.join(global(b).by(key), |value, row| Some(joined(value.as_deref(), Some(row)))).to("out");
+}
+
+fn sg_left(b: &StreamsBuilder, _: &Side) {
+    let stream = stream(b);
+    stream.left_join_with_key(global(b).by(first_word), with_key).to("out");
 }
