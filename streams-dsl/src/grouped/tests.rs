@@ -192,10 +192,13 @@ proptest! {
         prop_assert_eq!(content(&run.updates), sliding_by_definition(&history, difference));
     }
 
+    /// Of one key: as in Kafka Streams a store's clock is that of all its keys, and at the default retention another key's
+    /// window may hide the one that a record begins from.
     #[test]
     fn without_late_records_no_grace_is_needed(
         mut history in histories(0..120), difference in 0i64..40, cached: bool,
     ) {
+        history.iter_mut().for_each(|record| record.0 = 0);
         history.sort_by_key(|record| record.1);
         let windows = SlidingWindows::of_time_difference(ms(difference)).no_grace();
         let run = run(&history, cached, Duration::ZERO, |b| sliding(b, windows, EmitStrategy::OnWindowUpdate));

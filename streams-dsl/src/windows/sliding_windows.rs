@@ -7,6 +7,11 @@ use super::{SetGrace, WithoutGrace};
 /// Sliding windows (KIP-450): one for each set of records that lie within the time difference of one another. Both
 /// ends of a window belong to it: one ends at each record, another begins just behind it where something follows.
 ///
+/// A window is made from the one before it, which the store may have hidden by then, for its clock is that of all keys: the
+/// default retention, Kafka's, is twice the time difference and the grace period. Where each of many keys' windows must be
+/// whole, keep them for three time differences and the grace period:
+/// [`Materialized::retention`](crate::Materialized::retention).
+///
 /// ```
 /// use streams_dsl::prelude::*;
 /// use streams_test_driver::TopologyTestDriver;
