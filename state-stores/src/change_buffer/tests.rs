@@ -88,9 +88,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// Waiting rows in no order: buffer time, key, prior, old, new, the latest change's time.
+/// Buffer time, key, prior, old, new, the latest change's time.
+type Row = (i64, String, Option<i64>, Option<i64>, Option<i64>, i64);
+
+/// Waiting rows in no order.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Model(Vec<(i64, String, Option<i64>, Option<i64>, Option<i64>, i64)>);
+struct Model(Vec<Row>);
 
 impl Model {
     fn put(&mut self, time: i64, key: &str, old: Option<i64>, new: Option<i64>) {
