@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::client::wire::Security;
+
 use super::error::ConfigError;
 use super::parse::{at_least, bytes, millis, number};
 use super::streams_config::{
@@ -241,6 +243,9 @@ pub(super) fn validate(config: &StreamsConfig) -> Result<(), ConfigError> {
         let expected = "`host:port`, several of them with commas between".to_owned();
         return Err(invalid("bootstrap.servers", &config.bootstrap_servers, expected));
     }
+    for properties in [&config.admin, &config.consumer, &config.producer] {
+        Security::of(properties)?;
+    }
     if config.threads == 0 {
         return Err(invalid("num.stream.threads", "0", "a whole number from 1".to_owned()));
     }
@@ -273,7 +278,7 @@ pub(super) fn shown(config: &StreamsConfig) -> Vec<(String, String)> {
 }
 
 /// Whether the value of a client's setting must not be shown.
-fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     ["password", "jaas", "secret", "token", "key.pem", "oauthbearer.config"]
         .iter()
         .any(|word| key.contains(word))

@@ -9,6 +9,7 @@ mod streams_config;
 
 pub use error::ConfigError;
 pub use error_handlers::{ErrorHandlers, UncaughtHandler, UncaughtResponse};
+pub(crate) use keys::is_secret;
 pub use keys::{ConfigKey, config_keys};
 pub use streams_config::{
     ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,

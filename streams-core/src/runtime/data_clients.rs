@@ -58,13 +58,16 @@ pub(super) fn delivery_limit(config: &StreamsConfig) -> Duration {
 }
 
 /// The settings of the client for the group and for topics.
-pub(super) fn wire(config: &StreamsConfig) -> WireConfig {
+///
+/// # Errors
+/// When the settings of TLS or SASL cannot be used.
+pub(super) fn wire(config: &StreamsConfig) -> Result<WireConfig, Error> {
     let mut properties = ClientProperties::new(&config.bootstrap_servers, config.effective_client_id());
     properties.properties = config.admin.clone();
-    let mut wire = properties.wire();
+    let mut wire = properties.wire()?;
     wire.request_timeout = config.request_timeout;
     wire.connect_timeout = wire.connect_timeout.min(CONNECT_TIMEOUT_MAX);
-    wire
+    Ok(wire)
 }
 
 /// Makes a worker's producers, one after the other.

@@ -72,7 +72,7 @@ impl Startup {
         let config = &self.config;
         let partition_counts = PartitionCounts::default();
         let directory = Arc::new(StateDirectory::open(&config.state_dir, &config.application_id)?);
-        let wire = WireClient::new(wire(config));
+        let wire = WireClient::new(wire(config)?);
         let (application, counts) = (Arc::clone(&self.application), partition_counts.clone());
         let planner = Arc::new(TopicPlanner::new(application, wire.clone(), config, counts));
         let plan = wait_for_topics(&planner, config).await?;

@@ -103,7 +103,7 @@ impl DataConsumer {
         buffer_bytes: usize,
     ) -> Result<Self, ClientError> {
         let settings = FetchSettings::new(properties, group_id)?;
-        let wire = WireClient::new(settings.wire(properties));
+        let wire = WireClient::new(settings.wire(properties)?);
         let budget = Arc::new(FetchBudget::new(buffer_bytes));
         let (commands, received) = mpsc::unbounded_channel();
         let last_fault = Arc::default();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::rdkafka::{ClientError, ClientProperties};
 use crate::client::wire::{Isolation, WireConfig};
+use crate::config::ConfigError;
 
 /// Settings that are honoured, with the Java client's defaults. One that only librdkafka has is taken and ignored, with
 /// a warning; one that nobody knows is an error.
@@ -73,9 +74,13 @@ impl FetchSettings {
     }
 
     /// The settings of the connections.
-    pub(super) fn wire(&self, properties: &ClientProperties) -> WireConfig {
-        let mut wire = properties.wire();
+    ///
+    /// # Errors
+    /// When the settings of TLS or SASL cannot be used.
+    pub(super) fn wire(&self, properties: &ClientProperties) -> Result<WireConfig, ClientError> {
+        let refused = |fault: ConfigError| ClientError::Configuration { reason: fault.to_string() };
+        let mut wire = properties.wire().map_err(refused)?;
         wire.request_timeout = self.request_timeout;
-        wire
+        Ok(wire)
     }
 }

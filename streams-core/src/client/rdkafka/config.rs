@@ -7,7 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
 use super::error::ClientError;
-use crate::client::wire::{Sasl, WireConfig};
+use crate::client::wire::{Security, WireConfig, for_librdkafka};
+use crate::config::{ConfigError, is_secret};
 
 /// Records and KiB that a producer holds before its user has to wait.
 const PRODUCER_MAX_MESSAGES: &str = "10000";
@@ -43,7 +44,7 @@ const JAVA_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Where a client connects to and how it is set up.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ClientProperties {
     /// `host:port,…`.
     pub bootstrap_servers: String,
@@ -93,14 +94,12 @@ impl ClientProperties {
     }
 
     /// The settings of connections of our own.
-    pub(crate) fn wire(&self) -> WireConfig {
+    ///
+    /// # Errors
+    /// When the settings of TLS or SASL cannot be used.
+    pub(crate) fn wire(&self) -> Result<WireConfig, ConfigError> {
         let wire = WireConfig::new(&self.bootstrap_servers).client_id(&self.client_id);
-        match (self.properties.get("sasl.username"), self.properties.get("sasl.password")) {
-            (Some(username), Some(password)) => {
-                wire.sasl(Sasl::Plain { username: username.clone(), password: password.clone() })
-            }
-            _ => wire,
-        }
+        Security::of(&self.properties)?.apply(wire)
     }
 
     /// A producer's configuration, transactional where an id is given.
@@ -130,7 +129,7 @@ impl ClientProperties {
         for (key, value) in defaults {
             config.set(*key, *value);
         }
-        for (key, value) in &self.properties {
+        for (key, value) in &for_librdkafka(&self.properties) {
             let (key, value) = translate(key, value);
             config.set(key, value);
         }
@@ -138,6 +137,21 @@ impl ClientProperties {
             config.set(*key, *value);
         }
         config
+    }
+}
+
+impl std::fmt::Debug for ClientProperties {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown: BTreeMap<&str, &str> = self
+            .properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), if is_secret(key) { "***" } else { value.as_str() }))
+            .collect();
+        f.debug_struct("ClientProperties")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("client_id", &self.client_id)
+            .field("properties", &shown)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,6 +179,13 @@ mod tests {
         assert_eq!(producer.get("delivery.report.only.error"), Some("true"));
         assert_eq!(producer.get("queue.buffering.max.kbytes"), Some("1024"));
         assert_eq!(producer.get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let properties = ClientProperties::new("b:1", "me").with("sasl.password", "hunter2");
+        let text = format!("{properties:?}");
+        assert!(text.contains("sasl.password") && !text.contains("hunter2"), "{text}");
     }
 
     #[test]

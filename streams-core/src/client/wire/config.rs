@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::security::ScramMechanism;
 use super::transport::{TcpTransport, Transport};
 
 /// Where the brokers are and how patient to be with them.
@@ -82,11 +83,20 @@ impl fmt::Debug for WireConfig {
 }
 
 /// Credentials by SASL mechanism. The secret never appears in `Debug` output.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sasl {
     /// `PLAIN` (RFC 4616): user name and password as they are; use it over TLS or loopback only.
     Plain {
+        /// User name.
+        username: String,
+        /// Password.
+        password: String,
+    },
+    /// SCRAM (RFC 5802): the password is proved and not sent. Takes the feature `ssl`.
+    Scram {
+        /// By which hash.
+        mechanism: ScramMechanism,
         /// User name.
         username: String,
         /// Password.
@@ -98,6 +108,9 @@ impl fmt::Debug for Sasl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain { username, .. } => write!(f, "Plain {{ username: {username:?}, password: *** }}"),
+            Self::Scram { mechanism, username, .. } => {
+                write!(f, "{} {{ username: {username:?}, password: *** }}", mechanism.name())
+            }
         }
     }
 }

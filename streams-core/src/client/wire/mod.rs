@@ -25,6 +25,11 @@ mod metadata;
 mod offsets;
 mod retry;
 mod sasl;
+#[cfg(feature = "ssl")]
+mod scram;
+mod security;
+#[cfg(feature = "ssl")]
+mod tls;
 mod topics;
 mod transport;
 mod versions;
@@ -37,5 +42,7 @@ pub use error::WireError;
 pub use groups::{CommittedOffset, GroupDescription, GroupMemberDescription};
 pub use metadata::{BrokerAddress, ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};
+pub use security::ScramMechanism;
+pub(crate) use security::{Security, for_librdkafka};
 pub use topics::{NewTopic, TopicResults};
 pub use transport::{ByteStream, TcpTransport, Transport};
