@@ -8,6 +8,9 @@ use streams_core::query::{Answer, QueryError, QueryableStore};
 
 use crate::key_value::KeyValueStore;
 
+/// Entries of several partitions, each with what its answer stands for.
+type Entries<K, T> = Vec<Answer<Vec<(K, T)>>>;
+
 /// What a key-value store of a running application can be asked (Kafka's `KeyQuery` and `RangeQuery`).
 ///
 /// ```no_run
@@ -38,7 +41,7 @@ pub trait QueryKeyValue<K, T> {
         &self,
         keys: impl RangeBounds<K> + Send + Sync,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Answer<Vec<(K, T)>>>, QueryError>> + Send;
+    ) -> impl Future<Output = Result<Entries<K, T>, QueryError>> + Send;
 
     /// The entries whose keys' bytes begin with `prefix`, as [`QueryKeyValue::range`].
     ///
@@ -48,13 +51,13 @@ pub trait QueryKeyValue<K, T> {
         &self,
         prefix: &[u8],
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Answer<Vec<(K, T)>>>, QueryError>> + Send;
+    ) -> impl Future<Output = Result<Entries<K, T>, QueryError>> + Send;
 
     /// All entries, as [`QueryKeyValue::range`].
     ///
     /// # Errors
     /// When one of the partitions cannot be read.
-    fn all(&self, limit: usize) -> impl Future<Output = Result<Vec<Answer<Vec<(K, T)>>>, QueryError>> + Send;
+    fn all(&self, limit: usize) -> impl Future<Output = Result<Entries<K, T>, QueryError>> + Send;
 
     /// About how many entries there are in the partitions that this instance has.
     ///
@@ -73,17 +76,17 @@ impl<K: Data + Sync, T: Data> QueryKeyValue<K, T> for QueryableStore<KeyValueSto
         &self,
         keys: impl RangeBounds<K> + Send + Sync,
         limit: usize,
-    ) -> Result<Vec<Answer<Vec<(K, T)>>>, QueryError> {
+    ) -> Result<Entries<K, T>, QueryError> {
         let bounds: (Bound<K>, Bound<K>) = (keys.start_bound().cloned(), keys.end_bound().cloned());
         self.read_local(move |store| store.range(bounds.clone())?.take(limit).collect()).await
     }
 
-    async fn prefix(&self, prefix: &[u8], limit: usize) -> Result<Vec<Answer<Vec<(K, T)>>>, QueryError> {
+    async fn prefix(&self, prefix: &[u8], limit: usize) -> Result<Entries<K, T>, QueryError> {
         let prefix = prefix.to_vec();
         self.read_local(move |store| store.prefix_scan(&prefix)?.take(limit).collect()).await
     }
 
-    async fn all(&self, limit: usize) -> Result<Vec<Answer<Vec<(K, T)>>>, QueryError> {
+    async fn all(&self, limit: usize) -> Result<Entries<K, T>, QueryError> {
         self.range(.., limit).await
     }
 
