@@ -60,6 +60,15 @@ impl KafkaStreams {
         self.config.application_server.get_or_insert_with(|| server.into());
     }
 
+    /// Deletes the application's local state below `state.dir`, so that it restores everything from its changelogs when it
+    /// starts (Kafka's `KafkaStreams.cleanUp`).
+    ///
+    /// # Errors
+    /// [`Error::StateLocked`] while an instance runs on it; when a file cannot be deleted.
+    pub fn clean_up(&self) -> Result<(), Error> {
+        crate::runtime::clean_up(&self.config.state_dir, &self.config.application_id)
+    }
+
     /// Has `listener` told how restores go on; the latest one given counts.
     pub fn set_restore_listener(&mut self, listener: Arc<dyn StateRestoreListener>) {
         self.restore_listener = Some(listener);

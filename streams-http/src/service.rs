@@ -80,6 +80,13 @@ impl HttpService {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// Ends it; its address is free when this returns.
+    pub async fn stop(mut self) {
+        self.serving.abort();
+        // Aborted is what it was asked to be.
+        let _ = (&mut self.serving).await;
+    }
 }
 
 impl Drop for HttpService {

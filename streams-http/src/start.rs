@@ -66,7 +66,7 @@ impl Served {
     pub async fn run_until(self, stop: impl Future) -> Result<(), Error> {
         let Served { streams, service } = self;
         let outcome = streams.run_until(stop).await;
-        drop(service);
+        service.stop().await;
         outcome
     }
 
@@ -77,7 +77,7 @@ impl Served {
     pub async fn shutdown(self) -> Result<(), Error> {
         let Served { streams, service } = self;
         let outcome = streams.shutdown().await;
-        drop(service);
+        service.stop().await;
         outcome
     }
 }

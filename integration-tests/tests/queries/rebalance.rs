@@ -112,6 +112,15 @@ async fn every_answer_is_right_or_can_be_tried_again_while_tasks_move() {
         total.retriable += outcome.retriable;
         total.latencies.extend(outcome.latencies);
     }
+    report(&mut total);
+    assert!(first.status().generation > generation, "there was a rebalance");
+    assert!(total.right > total.retriable, "{} right, {} not answered", total.right, total.retriable);
+    second.shutdown().await.unwrap();
+    first.shutdown().await.unwrap();
+}
+
+/// One line of figures.
+fn report(total: &mut Outcome) {
     total.latencies.sort_unstable();
     let p99 = total.latencies[total.latencies.len() * 99 / 100];
     let p50 = total.latencies[total.latencies.len() / 2];
@@ -127,8 +136,4 @@ async fn every_answer_is_right_or_can_be_tried_again_while_tasks_move() {
             "p99_ms": p99.as_secs_f64() * 1e3,
         })
     );
-    assert!(first.status().generation > generation, "there was a rebalance");
-    assert!(total.right > total.retriable, "{} right, {} not answered", total.right, total.retriable);
-    second.shutdown().await.unwrap();
-    first.shutdown().await.unwrap();
 }

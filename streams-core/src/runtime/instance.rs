@@ -54,6 +54,8 @@ pub(super) struct Instance {
     pub(super) events: mpsc::Receiver<MembershipEvent>,
     pub(super) workers: Workers,
     pub(super) topic_watch: JoinHandle<()>,
+    /// Deletes state that is not used any more.
+    pub(super) cleaner: JoinHandle<()>,
     pub(super) commands: mpsc::UnboundedReceiver<InstanceCommand>,
     pub(super) reports: mpsc::UnboundedReceiver<WorkerReport>,
     pub(super) shutdown: oneshot::Receiver<GroupMembershipOperation>,
@@ -244,6 +246,7 @@ impl Instance {
     /// Commits and closes all tasks, leaves the group, ends the workers. Reports the first error of the closing.
     async fn end(&mut self, operation: GroupMembershipOperation) -> Result<(), Error> {
         self.topic_watch.abort();
+        self.cleaner.abort();
         self.workers.close(&self.workers.tasks(), true).await;
         self.standbys.keep(&[], &[]).await;
         match operation {

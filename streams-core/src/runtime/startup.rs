@@ -18,6 +18,7 @@ use super::restore::Restorer;
 use super::restore_listener::StateRestoreListener;
 use super::retention_check::retentions;
 use super::standby::Standbys;
+use super::state_cleaner::StateCleaner;
 use super::state_directory::StateDirectory;
 use super::status_board::StatusBoard;
 use super::streams_state::StreamsState;
@@ -121,6 +122,8 @@ impl Startup {
         watch: TopicWatch,
     ) -> Result<Started, Error> {
         let config = &self.config;
+        let cleaner =
+            StateCleaner { directory: Arc::downgrade(&opener.directory), delay: config.state_cleanup_delay };
         let (reports, from_workers) = mpsc::unbounded_channel();
         let maker = WorkerMaker {
             config: config.clone(),
@@ -150,6 +153,7 @@ impl Startup {
             events: membership.events,
             workers,
             topic_watch: tokio::spawn(watch.run()),
+            cleaner: tokio::spawn(cleaner.run()),
             commands: self.commands,
             reports: from_workers,
             shutdown: self.shutdown,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ pub(crate) struct StateDirectory {
 #[derive(Debug)]
 pub(crate) struct TaskDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl StateDirectory {
@@ -94,6 +95,25 @@ impl StateDirectory {
         dormant.collect()
     }
 
+    /// The tasks that have a directory.
+    pub(crate) fn tasks(&self) -> Result<Vec<TaskId>, Error> {
+        let failed =
+            |source: io::Error| Error::StateDirectory { path: self.root.clone(), reason: source.to_string() };
+        let mut tasks = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            tasks.extend(name.to_str().and_then(|name| name.parse::<TaskId>().ok()));
+        }
+        tasks.sort_unstable();
+        Ok(tasks)
+    }
+
+    /// When the directory of a task was let go, or taken by one that died with it.
+    pub(crate) fn released(&self, task: TaskId) -> SystemTime {
+        let lock = fs::metadata(self.task_path(task).join(TASK_LOCK));
+        lock.and_then(|lock| lock.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// Where this process keeps its copies of the global stores.
     pub(crate) fn global_path(&self) -> PathBuf {
         self.root.join(format!("global-{}", self.process_id))
@@ -107,7 +127,11 @@ impl StateDirectory {
         fs::create_dir_all(&path).map_err(fault)?;
         let lock = open_file(&path.join(TASK_LOCK)).map_err(fault)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(TaskDirectory { path, _lock: lock })),
+            Ok(()) => {
+                let directory = TaskDirectory { path, lock };
+                directory.note_use();
+                Ok(Some(directory))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(fault(source)),
         }
@@ -133,6 +157,20 @@ impl TaskDirectory {
         }
     }
 
+    /// Whether no state lies in it.
+    pub(crate) fn is_clean(&self) -> bool {
+        let Ok(mut entries) = fs::read_dir(&self.path) else { return true };
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == TASK_LOCK))
+    }
+
+    /// Leaves a trace of when the directory was used last.
+    fn note_use(&self) {
+        if let Err(fault) = self.lock.set_modified(SystemTime::now()) {
+            // Then it may be deleted too early, and is restored.
+            tracing::debug!(%fault, "the time of a task directory's use could not be noted");
+        }
+    }
+
     /// Deletes all state of the task; the lock stays.
     pub(crate) fn wipe(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
@@ -144,6 +182,12 @@ impl TaskDirectory {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for TaskDirectory {
+    fn drop(&mut self) {
+        self.note_use();
     }
 }
 
