@@ -133,9 +133,13 @@ async fn windows_are_shown_by_key_time_and_page() {
         .send("lines", (0..400).map(|number| if number % 2 == 0 { "tea" } else { "milk" }.to_owned()))
         .await;
     until("all windows are counted", async || {
-        let (status, body) = get_json(at, "/stores/per-window/keys/tea?timeout_ms=10000").await;
-        let windows = body["entries"].as_array().map_or(0, Vec::len);
-        (status == 200 && windows == 4 && body["entries"][3]["value"] == 50).then_some(())
+        let whole = async |word: &str| {
+            let path = format!("/stores/per-window/keys/{word}?timeout_ms=10000");
+            let (status, body) = get_json(at, &path).await;
+            let windows = body["entries"].as_array().map_or(0, Vec::len);
+            status == 200 && windows == 4 && body["entries"][3]["value"] == 50
+        };
+        (whole("tea").await && whole("milk").await).then_some(())
     })
     .await;
     let (_, some) = get_json(at, "/stores/per-window/keys/tea?from=1100&to=1200").await;
