@@ -8,7 +8,7 @@ pub use crate::{
     FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Grouped, JoinWindows, Joined,
     KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced, Repartitioned,
     SessionWindowedKStream, SessionWindows, Sink, SlidingWindows, StreamJoined, StreamsBuilder, Suppressed,
-    TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
+    TableJoined, TimeWindowedKStream, TimeWindows, TopologyConfig, UnlimitedWindows, Windows,
 };
 pub use state_stores::{
     QueryKeyValue, QuerySession, QueryVersioned, QueryWindow, SessionWindowed, Stores, TimeWindowed,
