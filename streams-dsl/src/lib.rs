@@ -31,7 +31,10 @@ pub use kstream::{
     BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, GlobalLookup, JoinKind, JoinSide,
     Joiner, KStream, OuterJoinSide, Sink, Within, WithinWith,
 };
-pub use ktable::{KGroupedTable, KTable, TableWith, TransformContext, ValueTransformer};
+pub use ktable::{
+    CHANGES_HELD_MAX, ChangesMissed, KGroupedTable, KTable, TableChange, TableChanges, TableWith,
+    TransformContext, ValueTransformer,
+};
 pub use options::{
     Branched, BufferConfig, Consumed, EmitEarly, Grouped, Joined, Materialized, Produced, Repartitioned,
     ShutDown, StreamJoined, Suppressed, TableJoined, WhenFull,

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+mod changes;
 mod http;
 mod rebalance;
 mod stores;

@@ -1,6 +1,7 @@
 //! Tables: the latest value per key, one file per operator.
 
 mod change_serde;
+mod changes;
 mod derived;
 mod filter;
 mod foreign_key;
@@ -18,6 +19,7 @@ mod view;
 use std::fmt;
 use std::rc::Rc;
 
+pub use changes::{CHANGES_HELD_MAX, ChangesMissed, TableChange, TableChanges};
 pub use group::KGroupedTable;
 pub(crate) use source::SourceTable;
 pub(crate) use store::{OpenStore, RowPut, TableStore, change_record};
