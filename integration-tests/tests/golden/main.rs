@@ -37,8 +37,11 @@ fn every_recorded_run_is_equalled() {
             failures.entry(case.case.clone()).or_insert_with(|| format!("seed {}: {difference}", case.seed));
         }
     }
-    let gaps: BTreeSet<String> =
-        KNOWN_GAPS.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let gaps: BTreeSet<String> = KNOWN_GAPS
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
     for (case, difference) in failures.iter().filter(|(case, _)| !gaps.contains(*case)) {
         println!("FAILED {case}: {difference}");
     }

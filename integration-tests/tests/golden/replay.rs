@@ -264,7 +264,10 @@ fn waiting_entry(entry: &Value) -> (Value, Value) {
     let mut bytes = key["ts"].as_i64().unwrap_or_default().to_be_bytes().to_vec();
     bytes.push(side);
     bytes.extend_from_slice(key["key"].as_str().unwrap_or_default().as_bytes());
-    let value = value["left"].as_str().or(value["right"].as_str()).unwrap_or_default();
+    let value = match value.get("left").or_else(|| value.get("right")) {
+        Some(Value::String(text)) => text.clone(),
+        other => other.map(Value::to_string).unwrap_or_default(),
+    };
     (json!(values::hex(&bytes)), json!(format!("{}{value}", char::from(side))))
 }
 

@@ -8,7 +8,7 @@ use streams_dsl::prelude::*;
 use super::{Text, cases, input};
 use crate::replay::Side;
 
-cases![word_count, bank_account, surge_pricing, fraud_detection, page_views_by_region];
+cases![word_count, bank_account, surge_pricing, fraud_detection, ecommerce, page_views_by_region];
 
 fn word_count(b: &StreamsBuilder, _: &Side) {
     let words = |line: Text| {
@@ -134,6 +134,69 @@ fn fraud_detection(b: &StreamsBuilder, _: &Side) {
         .to_stream()
         .filter(|_, count| count.is_some_and(|count| count >= 3))
         .to("alerts");
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Order {
+    customer: Text,
+    total: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Payment {
+    amount: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Paid {
+    #[serde(flatten)]
+    order: Order,
+    paid: i64,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Shipped {
+    #[serde(flatten)]
+    paid: Paid,
+    carrier: Text,
+}
+
+#[derive(Clone, Serialize, Deserialize, DefaultSerde)]
+struct Done {
+    #[serde(flatten)]
+    shipped: Shipped,
+    name: Text,
+}
+
+fn ecommerce(b: &StreamsBuilder, _: &Side) {
+    let within = |seconds| JoinWindows::of(Duration::from_secs(seconds)).grace(Duration::from_secs(5));
+    let orders = b.stream::<Text, Option<Order>>("orders");
+    let payments = b.stream::<Text, Option<Payment>>("payments");
+    let customers =
+        b.global_table_with::<String, String>("customers", Consumed::new(), Materialized::named("customers"));
+    let pay = |order: &Option<Order>, payment: &Option<Payment>| {
+        Some(Paid { order: order.clone()?, paid: payment.as_ref()?.amount })
+    };
+    let ship =
+        |paid: &Option<Paid>, carrier: &Text| Some(Shipped { paid: paid.clone()?, carrier: carrier.clone() });
+    let customer = |_: &Text, shipped: &Option<Shipped>| {
+        shipped.as_ref().and_then(|it| it.paid.order.customer.clone()).unwrap_or_default()
+    };
+    let name = |shipped: &Option<Shipped>, name: Option<&String>| {
+        Some(Done { shipped: shipped.clone()?, name: name.cloned() })
+    };
+    let paid = orders.join(payments.within(within(10)), pay).named("op");
+    let shipments = b.stream::<Text, Text>("shipments");
+    let shipped = paid.join(shipments.within(within(20)), ship).named("ops");
+    shipped.left_join(customers.by(customer), name).to("done");
+    let state = |_: &Option<Order>, payment: Option<&Option<Payment>>| {
+        if payment.is_some() { "paid".to_owned() } else { "unpaid".to_owned() }
+    };
+    orders
+        .left_join(payments.within(within(10)), state)
+        .named("unp")
+        .filter(|_, state| state == "unpaid")
+        .to("unpaid");
 }
 
 fn page_views_by_region(b: &StreamsBuilder, _: &Side) {

@@ -11,8 +11,8 @@ cases![fk_inner, fk_left, fk_inner_virtual, fk_inner_then_count, fk_self];
 type Rows = KTable<String, String>;
 
 /// What stands before the first colon.
-fn reference(_: &String, value: &String) -> Option<String> {
-    value.split_once(':').map(|(before, _)| before.to_owned())
+fn reference<S: AsRef<str>>(_: &String, value: &S) -> Option<String> {
+    value.as_ref().split_once(':').map(|(before, _)| before.to_owned())
 }
 
 fn sides(b: &StreamsBuilder) -> (Rows, Rows) {
