@@ -1,5 +1,7 @@
 //! Settings that shape a topology while it is built.
 
+use streams_core::{StreamsConfig, TopologyOptimization};
+
 /// How a topology is built (the part of Kafka's configuration that `StreamsBuilder.build(Properties)` reads). Each
 /// setting changes which topics exist, or which topologies do, so all are off by default, as in Kafka Streams.
 ///
@@ -73,6 +75,24 @@ impl TopologyConfig {
     #[must_use]
     pub fn single_store_self_join(self, on: bool) -> Self {
         TopologyConfig { single_store_self_join: on, ..self }
+    }
+}
+
+/// The settings that `topology.optimization` of an application asks for.
+///
+/// ```
+/// use streams_dsl::prelude::*;
+///
+/// let config = StreamsConfig::new("rides", "127.0.0.1:9092").with("topology.optimization", "all")?;
+/// let builder = StreamsBuilder::new();
+/// builder.table_with::<String, String>("drivers", Consumed::new(), Materialized::named("drivers"));
+/// let topology = builder.build_with(&TopologyConfig::from(&config))?;
+/// # drop(topology);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl From<&StreamsConfig> for TopologyConfig {
+    fn from(config: &StreamsConfig) -> Self {
+        TopologyConfig::default().optimize(config.optimization == TopologyOptimization::All)
     }
 }
 
