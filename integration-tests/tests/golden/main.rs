@@ -6,6 +6,7 @@
 //! only shrinks.
 
 mod case;
+mod end_to_end;
 mod replay;
 mod topologies;
 mod values;

@@ -51,7 +51,7 @@ pub(crate) fn run(case: &Case) -> Result<(), String> {
     compare_dropped(case, &driver)
 }
 
-fn topology(case: &Case, side: &Side) -> Result<Topology, String> {
+pub(crate) fn topology(case: &Case, side: &Side) -> Result<Topology, String> {
     if let Some(build) = topologies::find_raw(&case.case) {
         return Ok(build());
     }
