@@ -49,7 +49,7 @@ pub struct BufferedRecord<K, V> {
 /// let grace = Duration::from_millis(5);
 /// let builder = Stores::record_buffer::<String, i64>("waiting", grace, Arc::new(Utf8), Arc::new(BigEndian));
 /// let mut waiting = builder.open(InMemory.open("unused".as_ref())?)?;
-/// let at = |millis| BufferedContext { timestamp: millis.into(), headers: Headers::new(), record: None };
+/// let at = |millis: i64| BufferedContext { timestamp: millis.into(), headers: Headers::new(), record: None };
 /// for (time, word) in [(2, "tea"), (9, "milk"), (6, "salt"), (1, "late")] {
 ///     let waits = waiting.put(&word.to_owned(), &0, at(time))?;
 ///     assert_eq!(waits, word != "late", "time is 9 by then");

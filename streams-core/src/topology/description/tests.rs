@@ -13,6 +13,8 @@ struct Printed {
     kind: String,
     what: Vec<String>,
     parents: Vec<String>,
+    /// The number of its sub-topology: they count in the order in which their nodes were added.
+    part: u32,
     global: bool,
 }
 
@@ -28,9 +30,10 @@ fn list(text: &str) -> Vec<String> {
 /// Reads a description back: names, kinds, topics, stores and parents.
 fn read(text: &str) -> BTreeMap<String, Printed> {
     let mut nodes: BTreeMap<String, Printed> = BTreeMap::new();
-    let (mut current, mut global) = (String::new(), false);
+    let (mut current, mut part, mut global) = (String::new(), 0, false);
     for line in text.lines().map(str::trim) {
         if line.starts_with("Sub-topology: ") {
+            part += 1;
             global = line.contains("for global store");
         } else if let Some((kind, rest)) =
             line.split_once(": ").filter(|(kind, _)| ["Source", "Processor", "Sink"].contains(kind))
@@ -43,7 +46,7 @@ fn read(text: &str) -> BTreeMap<String, Printed> {
                 _ => list(between(line, ": [", "]")),
             };
             let kind = if kind == "Source" && !line.contains("topics: [") { "Pattern" } else { kind };
-            let node = Printed { kind: kind.to_owned(), what, parents: Vec::new(), global };
+            let node = Printed { kind: kind.to_owned(), what, parents: Vec::new(), part, global };
             nodes.insert(current.clone(), node);
         } else if let Some(parents) = line.strip_prefix("<-- ") {
             nodes.get_mut(&current).expect("a node comes first").parents = list(parents);
@@ -56,7 +59,9 @@ fn read(text: &str) -> BTreeMap<String, Printed> {
 fn rebuild(nodes: &BTreeMap<String, Printed>) -> Topology {
     let mut builder = TopologyBuilder::new();
     let mut stores: BTreeSet<&String> = BTreeSet::new();
-    for (name, node) in nodes {
+    let mut added: Vec<(&String, &Printed)> = nodes.iter().collect();
+    added.sort_by_key(|(_, node)| node.part);
+    for (name, node) in added {
         let what: Vec<&str> = node.what.iter().map(String::as_str).collect();
         match node.kind.as_str() {
             "Source" if node.global => {
