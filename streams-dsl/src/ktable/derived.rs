@@ -90,10 +90,7 @@ impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Derived<K, V, V2> {
     }
 
     fn materialize(&self, store: TableStore<K, V2>) -> Result<(), String> {
-        match self.store.replace(Some(store)) {
-            None => Ok(()),
-            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
-        }
+        store.keep_in(&self.store)
     }
 
     fn is_versioned(&self) -> bool {

@@ -226,10 +226,7 @@ impl<K: Data, L: Data, R: Data, O: Data> TableLogic<K, O> for Joined<K, L, R, O>
     }
 
     fn materialize(&self, store: TableStore<K, O>) -> Result<(), String> {
-        match self.store.replace(Some(store)) {
-            None => Ok(()),
-            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
-        }
+        store.keep_in(&self.store)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A table's store, as the plan and as a task know it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use state_stores::{
@@ -36,6 +37,14 @@ impl<K, V> Clone for TableStore<K, V> {
 }
 
 impl<K: Data, V: Data> TableStore<K, V> {
+    /// Makes this the table's one store; the fault of a table that has one already names that.
+    pub(crate) fn keep_in(self, place: &RefCell<Option<Self>>) -> Result<(), String> {
+        match place.replace(Some(self)) {
+            None => Ok(()),
+            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
+        }
+    }
+
     /// Adds the store to the topology.
     pub(crate) fn add_to(&self, lowering: &mut Lowering<'_>) {
         lowering.store(self.builder());

@@ -57,10 +57,7 @@ impl<K: Data, R: Data> TableLogic<K, R> for ResultTable<K, R> {
 
     fn materialize(&self, store: TableStore<K, R>) -> Result<(), String> {
         self.place.plan.borrow_mut().forgive(self.number);
-        match self.named.replace(Some(store)) {
-            None => Ok(()),
-            Some(first) => Err(format!("a table is materialized twice, the first time as `{}`", first.name)),
-        }
+        store.keep_in(&self.named)
     }
 
     fn is_versioned(&self) -> bool {
