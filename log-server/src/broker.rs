@@ -15,7 +15,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::api::ApiTable;
 use crate::config::LogServerConfig;
 use crate::disk::Disk;
 use crate::error::Error;
@@ -41,7 +40,6 @@ const MAX_LOGINS_AT_ONCE: usize = 2;
 /// The one broker of the cluster: its state, shared by all connections.
 pub(crate) struct Broker {
     config: LogServerConfig,
-    apis: ApiTable,
     metrics: Metrics,
     topics: Arc<TopicRegistry>,
     groups: Arc<GroupDriver>,
@@ -99,10 +97,8 @@ impl Broker {
         let authorizer =
             security.authorizer.then(|| Authorizer::open(files, security.allow_everyone_if_no_acl));
         let authorizer = authorizer.transpose()?.map(Arc::new);
-        let apis = ApiTable::new();
         Ok(Arc::new(Broker {
-            metrics: Metrics::new(apis.entries().iter().map(|entry| entry.key)),
-            apis,
+            metrics: Metrics::new(),
             topics,
             groups,
             transactions,
@@ -125,11 +121,6 @@ impl Broker {
     /// The configuration that the server was started with.
     pub(crate) fn config(&self) -> &LogServerConfig {
         &self.config
-    }
-
-    /// The APIs that the server has.
-    pub(crate) fn apis(&self) -> &ApiTable {
-        &self.apis
     }
 
     /// What the server counts.

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::api::{Answer, BoxFuture, RequestFault, bare_token};
+use crate::api::{Answer, ApiTable, BoxFuture, RequestFault, bare_token};
 use crate::broker::Broker;
 use crate::memory::MemoryPart;
 use crate::metrics::Stopwatch;
@@ -188,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let watch = Stopwatch::start(api_key(&frame, &session), self.last_request);
         let future: BoxFuture<Result<Answer, RequestFault>> = match session.takes_tokens() {
             true => Box::pin(async move { bare_token(&broker, &session, frame).await }),
-            false => Box::pin(async move { broker.apis().serve(&broker, &session, frame).await }),
+            false => Box::pin(async move { ApiTable::get().serve(&broker, &session, frame).await }),
         };
         self.memory_bytes = 0;
         self.serving = Some(Serving { future, watch, memory: self.memory.take() });

@@ -54,11 +54,11 @@ impl Stopwatch {
 }
 
 impl Metrics {
-    /// Counters at zero, for these API keys.
-    pub(crate) fn new(api_keys: impl Iterator<Item = i16>) -> Self {
+    /// Counters at zero.
+    pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Metrics {
-            requests: api_keys.map(|key| (key, Latencies::default())).collect(),
+            requests: ApiKey::iter().map(|key| (key as i16, Latencies::default())).collect(),
             faults: zero(),
             bytes_in: zero(),
             bytes_out: zero(),
@@ -86,6 +86,9 @@ impl Metrics {
         page.family("log_server_requests_total", "counter", "Requests by API.");
         for (key, latencies) in &self.requests {
             let total: u64 = latencies.counts.iter().map(load).sum();
+            if total == 0 {
+                continue;
+            }
             page.sample("log_server_requests_total", &[("api", &named(key))], total);
         }
         let family = "log_server_request_seconds";

@@ -31,11 +31,11 @@ impl Api for ApiVersions {
     const SHAPE: &'static str = "3+:s 3+:s";
 
     async fn handle(
-        broker: Arc<Broker>,
+        _broker: Arc<Broker>,
         context: RequestContext,
         _request: ApiVersionsRequest,
     ) -> Reply<ApiVersionsResponse> {
-        let api_keys = broker.apis().entries().into_iter().map(range).collect();
+        let api_keys = ApiTable::get().entries().into_iter().map(range).collect();
         let answer = ApiVersionsResponse::default().with_api_keys(api_keys);
         Reply::Now(if context.version >= FEATURES { with_features(answer, context.version) } else { answer })
     }

@@ -1,7 +1,7 @@
 //! The APIs: one file each, and the one table that registers them.
 //!
 //! To add an API: write `api/<name>.rs` with a unit struct that implements [`Api`], and name it in
-//! [`ApiTable::new`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
+//! [`ApiTable::registered`]. Versions, decoding, the answer to ApiVersions and the checks of the body's form follow.
 
 mod acls;
 mod add_offsets_to_txn;
@@ -52,7 +52,7 @@ mod txn_offset_commit;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::ResponseHeader;
@@ -193,9 +193,16 @@ pub(crate) struct ApiTable {
     entries: HashMap<i16, ApiEntry>,
 }
 
+static TABLE: LazyLock<ApiTable> = LazyLock::new(ApiTable::registered);
+
 impl ApiTable {
+    /// The table of this program.
+    pub(crate) fn get() -> &'static Self {
+        &TABLE
+    }
+
     /// The one place where APIs are registered.
-    pub(crate) fn new() -> Self {
+    fn registered() -> Self {
         let entries = [
             ApiEntry::of::<api_versions::ApiVersions>(),
             ApiEntry::of::<alter_configs::AlterConfigs>(),

@@ -27,7 +27,7 @@ async fn answer_on(
     session: &Arc<Session>,
     frame: Bytes,
 ) -> Result<Bytes, RequestFault> {
-    match broker.apis().serve(broker, session, frame).await? {
+    match ApiTable::get().serve(broker, session, frame).await? {
         Answer::Ready(frame) => Ok(frame.to_bytes()),
         Answer::Pending(answer) => answer.await.map(|frame| frame.to_bytes()),
         Answer::None => Ok(Bytes::new()),
@@ -44,8 +44,7 @@ async fn advertised_ranges_are_those_of_the_handlers() {
         let response = ApiVersionsResponse::decode(&mut body, version).unwrap();
         let advertised: Vec<_> =
             response.api_keys.iter().map(|key| (key.api_key, key.min_version, key.max_version)).collect();
-        let served: Vec<_> = broker
-            .apis()
+        let served: Vec<_> = ApiTable::get()
             .entries()
             .into_iter()
             .map(|entry| (entry.key, entry.min_version, entry.max_version))
@@ -68,7 +67,7 @@ async fn unknown_version_of_api_versions_is_answered_in_version_0() {
 /// exactly the bytes of the default request.
 #[test]
 fn shapes_fit_the_messages_in_every_version() {
-    for entry in ApiTable::new().entries() {
+    for entry in ApiTable::get().entries() {
         let key = ApiKey::try_from(entry.key).unwrap();
         for version in entry.min_version..=entry.max_version {
             let mut body = (entry.default_body)(version);

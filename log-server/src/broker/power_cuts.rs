@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
 use super::Broker;
-use crate::api::{Answer, RequestFault};
+use crate::api::{Answer, ApiTable, RequestFault};
 use crate::clock::SteppedClock;
 use crate::config::{FsyncPolicy, LogServerConfig};
 use crate::disk::simulated::SimulatedDisk;
@@ -213,7 +213,7 @@ impl Life {
         let broker = Arc::clone(&self.broker);
         let mut serving = pin!(async move {
             let session = crate::session::Session::of_test(crate::SecurityProtocol::Plaintext);
-            match broker.apis().serve(&broker, &session, frame).await? {
+            match ApiTable::get().serve(&broker, &session, frame).await? {
                 Answer::Ready(frame) => Ok(frame),
                 Answer::Pending(answer) => answer.await,
                 Answer::None => Ok(Default::default()),

@@ -41,7 +41,7 @@ async fn token(broker: &Arc<Broker>, session: &Arc<Session>, token: &[u8]) -> Sa
 #[tokio::test]
 async fn nothing_is_served_before_the_login_but_versions_and_the_handshake() {
     let broker = Broker::open(config()).unwrap();
-    for entry in broker.apis().entries() {
+    for entry in ApiTable::get().entries() {
         let mut frame = BytesMut::new();
         frame.put_i16(entry.key);
         frame.put_i16(entry.max_version);

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::api::Answer;
+use crate::api::{Answer, ApiTable};
 use crate::broker::Broker;
 use crate::clock::SteppedClock;
 use crate::config::{FsyncPolicy, LogServerConfig};
@@ -89,7 +89,7 @@ fn no_request_of_any_version_harms_the_server() {
                 fuzz.serve(&broker, decode_hex(regression)).await;
             }
             for _ in 0..FRAMES_PER_BROKER.min(frames - round * FRAMES_PER_BROKER) {
-                let frame = fuzz.frame(&broker);
+                let frame = fuzz.frame();
                 fuzz.serve(&broker, frame).await;
             }
             broker.shutdown_token().cancel();
@@ -164,8 +164,8 @@ impl Fuzz {
         Fuzz { random: StdRng::seed_from_u64(seed), blobs, answered: 0, refused: 0, waiting: 0 }
     }
 
-    fn frame(&mut self, broker: &Broker) -> Bytes {
-        let entries = broker.apis().entries();
+    fn frame(&mut self) -> Bytes {
+        let entries = ApiTable::get().entries();
         let entry = entries.choose(&mut self.random).unwrap();
         let version = self.random.random_range(entry.min_version..=entry.max_version);
         let flexible = version >= entry.flexible_from;
@@ -230,7 +230,7 @@ impl Fuzz {
     async fn outcome(&self, broker: &Arc<Broker>, frame: Bytes) -> Option<bool> {
         let session = Session::of_test(SecurityProtocol::Plaintext);
         let serving = async {
-            match broker.apis().serve(broker, &session, frame).await {
+            match ApiTable::get().serve(broker, &session, frame).await {
                 Ok(Answer::Pending(answer)) => answer.await.is_ok(),
                 Ok(Answer::Ready(_) | Answer::None) => true,
                 Err(_) => false,
