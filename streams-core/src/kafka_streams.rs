@@ -47,10 +47,12 @@ impl KafkaStreams {
     /// An application of this topology.
     ///
     /// # Errors
-    /// When the configuration cannot be used.
+    /// When the configuration cannot be used, or the topology was not built by it.
     pub fn new(topology: impl Into<Arc<Topology>>, config: StreamsConfig) -> Result<Self, Error> {
+        let topology = topology.into();
         config.validate()?;
-        let application = ApplicationTopology::new(topology.into(), config.application_id.as_str());
+        config.fits(&topology)?;
+        let application = ApplicationTopology::new(topology, config.application_id.as_str());
         let (state, _) = watch::channel(StreamsState::Created);
         Ok(KafkaStreams { config, application: Arc::new(application), state, restore_listener: None })
     }

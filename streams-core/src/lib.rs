@@ -26,7 +26,7 @@ pub mod topology;
 pub use close_options::{CloseOptions, GroupMembershipOperation};
 pub use config::{
     ConfigError, ErrorHandlers, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig,
-    TopologyOptimization, UncaughtHandler, UncaughtResponse,
+    UncaughtHandler, UncaughtResponse,
 };
 pub use error::Error;
 pub use kafka_streams::{KafkaStreams, RunningStreams};
@@ -34,3 +34,4 @@ pub use record::{Data, FetchedRecord, Header, Headers, OwnedRecord, Record, Reco
 pub use runtime::{StateRestoreListener, StatusError, StoreRestore, StreamsState, StreamsStatus, TaskStatus};
 pub use streams_handle::StreamsHandle;
 pub use time::{Timestamp, duration_millis};
+pub use topology::{TopologyOptimization, UnknownOptimization};

@@ -40,7 +40,7 @@ pub use options::{
     ShutDown, StreamJoined, Suppressed, TableJoined, WhenFull,
 };
 pub use streams_builder::StreamsBuilder;
-pub use topology_config::{TopologyConfig, UnknownOptimization};
+pub use topology_config::TopologyConfig;
 pub use windows::{
     EmitStrategy, JoinWindows, SessionWindows, SetGrace, SlidingWindows, TimeWindows, UnlimitedWindows,
     Windows, WithoutGrace,

@@ -164,7 +164,7 @@ impl StreamsBuilder {
             lowering.processor(table.node::<Option<K>, Option<V>>(Arc::new(|key, value| (key, value))));
             let Some(store) = table.store() else { return };
             store.add_to(lowering);
-            if lowering.config.reuse_ktable_source_topics && store.options.logging {
+            if lowering.config.optimization.reuse_ktable_source_topics && store.options.logging {
                 lowering.builder.use_source_as_changelog(&store.name, Arc::clone(&topic));
             }
         });
@@ -189,15 +189,16 @@ impl StreamsBuilder {
     /// # Errors
     /// All its faults at once, each with its remedy.
     pub fn build(&self) -> Result<Topology, TopologyError> {
-        self.build_with(&TopologyConfig::default())
+        self.build_with(TopologyConfig::default())
     }
 
-    /// The topology, built by these settings.
+    /// The topology, built by these settings: a [`TopologyConfig`], or the application's own
+    /// [`StreamsConfig`](streams_core::StreamsConfig) (Kafka's `build(Properties)`).
     ///
     /// # Errors
     /// As [`StreamsBuilder::build`].
-    pub fn build_with(&self, config: &TopologyConfig) -> Result<Topology, TopologyError> {
-        self.plan.borrow().lower(config)
+    pub fn build_with(&self, config: impl Into<TopologyConfig>) -> Result<Topology, TopologyError> {
+        self.plan.borrow().lower(&config.into())
     }
 
     fn source<K: Data, V: Data>(&self, topics: Topics, consumed: Consumed<K, V>) -> KStream<K, V> {

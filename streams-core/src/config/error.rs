@@ -32,6 +32,19 @@ pub enum ConfigError {
         /// How to give it.
         remedy: &'static str,
     },
+    /// The setting shapes topologies, and this one was built without it.
+    #[error(
+        "`{key}` is `{asked}`, but the topology was built with `{built}`: build it by the same settings, \
+         `builder.build_with(&config)`"
+    )]
+    BuiltWithout {
+        /// The setting.
+        key: &'static str,
+        /// The value that was given.
+        asked: String,
+        /// The value that the topology was built with.
+        built: String,
+    },
     /// Kafka Streams knows the setting, this project does not offer what it asks for.
     #[error("`{key}` cannot be `{value}` here: {reason}")]
     Unsupported {

@@ -7,9 +7,8 @@ use crate::client::wire::Security;
 
 use super::error::ConfigError;
 use super::parse::{at_least, bytes, millis, number};
-use super::streams_config::{
-    ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig, TopologyOptimization,
-};
+use super::streams_config::{ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig};
+use crate::topology::{Topology, TopologyOptimization};
 
 /// A setting as the documentation lists it.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +80,7 @@ const KEYS: &[ConfigKey] = &[
         millis,
         show_millis
     ),
-    key!("topology.optimization", optimization, optimization, show_debug),
+    key!("topology.optimization", optimization, optimization, ToString::to_string),
     key!("application.server", application_server, optional, show_optional),
     key!("group.instance.id", group_instance_id, optional, show_optional),
     key!("session.timeout.ms", session_timeout, millis, show_millis),
@@ -257,6 +256,18 @@ pub(super) fn validate(config: &StreamsConfig) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Checks that a topology was built by these settings, where they shape topologies.
+pub(super) fn fits(config: &StreamsConfig, topology: &Topology) -> Result<(), ConfigError> {
+    let asked = config.optimization;
+    match topology.optimization() {
+        Some(built) if !built.includes(asked) => {
+            let (asked, built) = (asked.to_string(), built.to_string());
+            Err(ConfigError::BuiltWithout { key: "topology.optimization", asked, built })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Keys and values for `Debug`: passwords and the like are left out.
 pub(super) fn shown(config: &StreamsConfig) -> Vec<(String, String)> {
     let own = KEYS.iter().map(|key| (key.name.to_owned(), (key.show)(config)));
@@ -305,11 +316,9 @@ fn guarantee(text: &str) -> Result<ProcessingGuarantee, String> {
 }
 
 fn optimization(text: &str) -> Result<TopologyOptimization, String> {
-    match text {
-        "none" => Ok(TopologyOptimization::None),
-        "all" => Ok(TopologyOptimization::All),
-        _ => Err("`none` or `all`".to_owned()),
-    }
+    let rules = "`none`, `all`, or some of `reuse.ktable.source.topics`, `merge.repartition.topics` and \
+                 `single.store.self.join` with commas between them";
+    text.parse().map_err(|_| rules.to_owned())
 }
 
 fn reset(text: &str) -> Result<ResetPolicy, String> {

@@ -11,6 +11,7 @@ use super::keys;
 use crate::error::Error;
 use crate::processor::{FailedStep, Respond, SourceError};
 use crate::task::FailedRecord;
+use crate::topology::{Topology, TopologyOptimization};
 
 /// What a failure costs: nothing lost, or nothing lost and nothing twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,16 +43,6 @@ pub enum ResetPolicy {
     Latest,
     /// It is an error.
     None,
-}
-
-/// Whether topologies are rewritten to need fewer topics and stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TopologyOptimization {
-    /// As written.
-    #[default]
-    None,
-    /// Source topics as changelogs, merged repartition topics, one store for a self-join.
-    All,
 }
 
 /// The settings of an application: Kafka's names and defaults unless a field says otherwise.
@@ -120,7 +111,8 @@ pub struct StreamsConfig {
     pub repartition_purge_interval: Duration,
     /// `windowstore.changelog.additional.retention.ms`.
     pub window_changelog_additional_retention: Duration,
-    /// `topology.optimization`.
+    /// `topology.optimization`: takes effect where the topology is built, so hand these settings to
+    /// `StreamsBuilder::build_with`; the start is refused where a topology was built without.
     pub optimization: TopologyOptimization,
     /// `application.server`: `host:port` where this instance answers queries.
     pub application_server: Option<String>,
@@ -270,6 +262,14 @@ impl StreamsConfig {
     /// The first setting that cannot be used, with its remedy.
     pub fn validate(&self) -> Result<(), ConfigError> {
         keys::validate(self)
+    }
+
+    /// Checks that the topology was built by these settings, where they shape topologies.
+    ///
+    /// # Errors
+    /// [`ConfigError::BuiltWithout`].
+    pub fn fits(&self, topology: &Topology) -> Result<(), ConfigError> {
+        keys::fits(self, topology)
     }
 
     /// The time between commits: as set, else by the guarantee.

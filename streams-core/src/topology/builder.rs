@@ -7,6 +7,7 @@ use super::error::{TopologyError, TopologyFault};
 use super::node::{
     GlobalStoreSpec, NodeKind, NodeSpec, OffsetReset, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec,
 };
+use super::optimization::TopologyOptimization;
 use super::sub_topology::{self, SubTopology};
 use super::{check, description, mermaid};
 use crate::processor::ProcessorWrapper;
@@ -29,6 +30,7 @@ pub struct TopologyBuilder {
     internal_topics: BTreeMap<Arc<str>, InternalTopic>,
     copartitions: Vec<Vec<Arc<str>>>,
     wrappers: Vec<Arc<dyn ProcessorWrapper>>,
+    optimization: Option<TopologyOptimization>,
     faults: Vec<TopologyFault>,
 }
 
@@ -172,6 +174,13 @@ impl TopologyBuilder {
         self
     }
 
+    /// Notes how the layer above has rewritten the topology, so that a setting that asks for more is not silently without
+    /// effect.
+    pub fn optimized_by(&mut self, optimization: TopologyOptimization) -> &mut Self {
+        self.optimization = Some(optimization);
+        self
+    }
+
     /// Names of the stores added so far, without global ones.
     pub fn store_names(&self) -> impl Iterator<Item = &str> {
         self.stores.iter().map(|store| store.builder.name())
@@ -205,6 +214,7 @@ impl TopologyBuilder {
             globals: self.globals,
             internal_topics: self.internal_topics,
             copartitions: self.copartitions,
+            optimization: self.optimization,
         };
         check::find_faults(&topology, &mut self.faults);
         if !self.faults.is_empty() {
@@ -234,6 +244,7 @@ pub struct Topology {
     globals: Vec<GlobalStoreSpec>,
     internal_topics: BTreeMap<Arc<str>, InternalTopic>,
     copartitions: Vec<Vec<Arc<str>>>,
+    optimization: Option<TopologyOptimization>,
 }
 
 impl Topology {
@@ -260,6 +271,11 @@ impl Topology {
     /// Groups of sources whose topics must have equally many partitions.
     pub fn copartitions(&self) -> &[Vec<Arc<str>>] {
         &self.copartitions
+    }
+
+    /// How it was rewritten when it was built; none where nothing can be, as it was not made of operators.
+    pub fn optimization(&self) -> Option<TopologyOptimization> {
+        self.optimization
     }
 
     /// The sub-topologies in the order of their numbers, those of global stores included.

@@ -11,6 +11,7 @@ mod error;
 mod internal_topics;
 mod mermaid;
 mod node;
+mod optimization;
 mod sub_topology;
 mod task_id;
 mod topic_plan;
@@ -22,6 +23,7 @@ pub use internal_topics::{InternalTopicSettings, InternalTopicSpec, TopicUse};
 pub use node::{
     GlobalStoreSpec, NodeKind, NodeSpec, OffsetReset, ProcessorSpec, SinkSpec, SourceSpec, StoreSpec, Topics,
 };
+pub use optimization::{TopologyOptimization, UnknownOptimization};
 pub use sub_topology::SubTopology;
 pub use task_id::{InvalidTaskId, TaskId};
 pub use topic_plan::{TopicPlan, TopicPlanError};

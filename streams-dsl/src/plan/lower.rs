@@ -130,6 +130,7 @@ impl Plan {
     /// Every fault of the plan and of the topology at once.
     pub(crate) fn lower(&self, config: &TopologyConfig) -> Result<Topology, TopologyError> {
         let mut builder = TopologyBuilder::new();
+        builder.optimized_by(config.optimization);
         for fault in &self.faults {
             builder.fault(fault.clone());
         }
@@ -139,7 +140,7 @@ impl Plan {
         for store in &self.stores {
             builder.add_store::<&str>(Arc::clone(store), &[]);
         }
-        let layout = match config.merge_repartition_topics {
+        let layout = match config.optimization.merge_repartition_topics {
             true => Layout::with_merged_repartitions(self),
             false => Layout::of(self),
         };

@@ -93,7 +93,7 @@ struct BothWindows {
 impl BothWindows {
     /// Whether both sides are one stream, which then is kept in one store: only optimised topologies do that.
     fn are_one(self, lowering: &Lowering<'_>) -> bool {
-        lowering.config.single_store_self_join && lowering.share_parents(self.this, self.other)
+        lowering.config.optimization.single_store_self_join && lowering.share_parents(self.this, self.other)
     }
 }
 
