@@ -45,7 +45,13 @@ impl Topics {
 
     /// Creates a topic.
     pub async fn create(&self, topic: &str, partitions: i32) {
+        self.create_with(topic, partitions, &[]).await;
+    }
+
+    /// Creates a topic with these settings.
+    pub async fn create_with(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
         let new = NewTopic::new(self.name(topic), partitions);
+        let new = settings.iter().fold(new, |new, (key, value)| new.config(*key, *value));
         let created = self.wire.create_topics(&[new], false).await.expect("a controller answers");
         created.into_values().for_each(|result| result.expect("the topic is created"));
     }

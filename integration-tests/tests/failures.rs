@@ -10,6 +10,7 @@ use std::time::Duration;
 use integration_tests::{TestBroker, Topics};
 use streams_dsl::client::{ClientProperties, DataProducer, Enqueued};
 use streams_dsl::prelude::*;
+use streams_dsl::processor::Respond;
 use streams_dsl::{Error, ErrorPolicy, ProcessingGuarantee, RunningStreams, StreamsState, UncaughtResponse};
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -107,6 +108,59 @@ async fn a_replaced_worker_goes_on_from_the_last_commit() {
     let counts = topics.read_until("counts", |counts| sum_of_last(counts) >= RECORDS).await;
     assert_eq!((sum_of_last(&counts), asked.load(Ordering::Relaxed)), (RECORDS, 2));
     streams.shutdown().await.unwrap();
+}
+
+/// Both ways in which a record can be too large: the topic's own limit is known before it is handed over; that of a topic which
+/// compresses is not, and there the broker refuses it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_production_handler_decides_about_records_that_are_too_large() {
+    for compression in ["none", "lz4"] {
+        let broker = TestBroker::start().await;
+        let topics = Topics::new(broker.bootstrap(), "too-large");
+        topics.create("in", 1).await;
+        topics.create("dead", 1).await;
+        topics.create_with("out", 1, &[("max.message.bytes", "2000")]).await;
+        let texts = |length: usize| random_text(length);
+        topics.send("in", [texts(100), texts(3_000), texts(200), texts(4_000), texts(300)]).await;
+        let state = tempfile::tempdir().unwrap();
+        let (out, dead) = (topics.name("out"), topics.name("dead"));
+        let config = broker
+            .config(&topics.name("app"), state.path())
+            // Each record in a batch of its own, as the broker refuses batches.
+            .with("producer.batch.size", "1")
+            .and_then(|config| config.with("producer.compression.type", compression))
+            .unwrap()
+            .on_production_error(move |failed| {
+                assert_eq!((failed.topic, failed.partition), (&*out, Some(0)));
+                match failed.value.map_or(0, <[u8]>::len) {
+                    4_000 => Respond::DeadLetter(dead.as_str().into()),
+                    _ => Respond::Continue,
+                }
+            });
+        let builder = StreamsBuilder::new();
+        builder.stream::<Option<String>, String>(topics.name("in")).to(topics.name("out"));
+        let streams = KafkaStreams::new(builder.build().unwrap(), config).unwrap().start().await.unwrap();
+        let lengths =
+            |values: &integration_tests::Counts| values.values().flatten().map(Vec::len).collect::<Vec<_>>();
+        let out = topics.read_until("out", |out| lengths(out).len() >= 3).await;
+        assert_eq!(lengths(&out), [100, 200, 300], "{compression}: in their order");
+        let dead = topics.read_until("dead", |dead| !dead.is_empty()).await;
+        assert_eq!(lengths(&dead), [4_000], "{compression}");
+        assert_eq!(streams.state(), StreamsState::Running);
+        streams.shutdown().await.unwrap();
+    }
+}
+
+/// Letters that cannot be compressed to much less.
+fn random_text(length: usize) -> String {
+    let mut state = length as u64;
+    let letters = std::iter::repeat_with(|| {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        char::from(b'!' + ((mixed ^ (mixed >> 31)) % 90) as u8)
+    });
+    letters.take(length).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

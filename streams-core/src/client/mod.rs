@@ -11,7 +11,8 @@ pub use self::fetch::{
     DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchPermit, FetchSink, FetchedBatch,
     FetchedMessage,
 };
-pub(crate) use self::rdkafka::is_refusal;
 pub use self::rdkafka::{
-    ClientError, ClientProperties, DataProducer, Enqueued, GroupMember, ProducerTopic, TransactionFault,
+    ClientError, ClientProperties, DataProducer, Enqueued, GroupMember, ProducerTopic, RefusalJudge,
+    TransactionFault, UndeliveredRecord, Verdict,
 };
+pub(crate) use self::rdkafka::{batch_bytes, is_refusal, is_refused_record};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::processor::ProcessingHandler;
+use crate::processor::{ProcessingHandler, ProductionHandler};
 use crate::task::DeserializationHandler;
 
 /// What follows an error that no policy has dealt with (Kafka's `StreamThreadExceptionResponse`).
@@ -30,6 +30,8 @@ pub struct ErrorHandlers {
     pub deserialization: Option<Arc<DeserializationHandler>>,
     /// Asked about steps that fail.
     pub processing: Option<Arc<ProcessingHandler>>,
+    /// Asked about records that cannot be sent.
+    pub production: Option<Arc<ProductionHandler>>,
     /// Asked about errors that are left.
     pub uncaught: Option<Arc<UncaughtHandler>>,
 }
@@ -49,11 +51,12 @@ impl PartialEq for ErrorHandlers {
             (
                 handlers.deserialization.as_ref().map(|it| Arc::as_ptr(it).cast()),
                 handlers.processing.as_ref().map(|it| Arc::as_ptr(it).cast()),
+                handlers.production.as_ref().map(|it| Arc::as_ptr(it).cast()),
                 handlers.uncaught.as_ref().map(|it| Arc::as_ptr(it).cast()),
             )
         };
         let (one, two) = (place(self), place(other));
-        same(one.0, two.0) && same(one.1, two.1) && same(one.2, two.2)
+        same(one.0, two.0) && same(one.1, two.1) && same(one.2, two.2) && same(one.3, two.3)
     }
 }
 
@@ -62,6 +65,7 @@ impl fmt::Debug for ErrorHandlers {
         f.debug_struct("ErrorHandlers")
             .field("deserialization", &self.deserialization.is_some())
             .field("processing", &self.processing.is_some())
+            .field("production", &self.production.is_some())
             .field("uncaught", &self.uncaught.is_some())
             .finish()
     }

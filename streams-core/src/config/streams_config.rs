@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use super::error_handlers::{ErrorHandlers, UncaughtResponse};
 use super::keys;
 use crate::error::Error;
-use crate::processor::{FailedStep, Respond, SourceError};
+use crate::processor::{FailedDelivery, FailedStep, Respond, SourceError};
 use crate::task::FailedRecord;
 use crate::topology::{Topology, TopologyOptimization};
 
@@ -341,6 +341,11 @@ setters! {
     on_processing_error(
         impl Fn(&FailedStep<'_>) -> Respond + Send + Sync + 'static
     ) = |config, handler| config.handlers.processing = Some(Arc::new(handler));
+    /// Lets `handler` decide about records that cannot be serialized for a topic, or that the producer or the broker refuses for
+    /// good, instead of `production.exception.handler`. Records of changelogs are never passed over.
+    on_production_error(
+        impl Fn(&FailedDelivery<'_>) -> Respond + Send + Sync + 'static
+    ) = |config, handler| config.handlers.production = Some(Arc::new(handler));
     /// Lets `handler` decide what follows an error that no policy has dealt with (Kafka's
     /// `StreamsUncaughtExceptionHandler`); by default the instance stops.
     on_uncaught_error(

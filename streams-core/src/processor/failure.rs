@@ -20,7 +20,10 @@ pub enum Respond {
     DeadLetter(Arc<str>),
     /// Tries again after a pause that doubles each time, up to [`RETRIES_MAX`] times or as often as `errors.retry.max`
     /// says; then it counts as `Fail`. The record is tried again where it stands if nothing was done for it yet; else, so that
-    /// nothing is done twice, from the last commit. Outside records, so at punctuations, it counts as `Fail`.
+    /// nothing is done twice, from the last commit. So is a punctuation: once more after the pause if nothing was done for it
+    /// yet, records being processed meanwhile; else the task begins again from the last commit, and the punctuation comes
+    /// when it is due then. When caches are flushed, and for a record that the producer or the broker has refused, it counts as
+    /// `Fail`.
     Retry,
 }
 
@@ -34,7 +37,7 @@ pub struct FailedStep<'a> {
     pub error: &'a ProcessorError,
     /// Where the input record came from; none for a punctuation.
     pub record: Option<&'a RecordContext>,
-    /// How often the record was tried before.
+    /// How often the record, or the punctuation, was tried before.
     pub attempt: u32,
 }
 
@@ -101,10 +104,12 @@ fn is_lasting(error: &ProcessorError) -> bool {
 pub(crate) struct Retries {
     /// `errors.retry.max`: how often each is tried again before the policy is asked.
     pub(crate) max: Option<u32>,
-    /// How often the current record was tried before.
+    /// How often the current record, or punctuation, was tried before.
     pub(crate) attempt: u32,
-    /// The current record is to be tried again.
+    /// The current record, or punctuation, is to be tried again.
     pub(crate) wanted: bool,
+    /// A punctuation runs: it may be tried again as a record may.
+    pub(crate) at_punctuation: bool,
 }
 
 impl Retries {

@@ -10,6 +10,7 @@ use super::error::{ProcessorError, ProcessorErrorKind};
 use super::failure::{DeadLetter, FailedStep, ProcessingPolicy, Respond, Retries};
 use super::output::Output;
 use super::partitioner::PartitionCounts;
+use super::production::{FailedDelivery, ProductionPolicy};
 use super::punctuation::{PunctuationId, PunctuationSchedule, PunctuationType};
 use crate::record::{Headers, RecordContext};
 use crate::state::{ReadOnlyStores, StateStore};
@@ -44,7 +45,7 @@ pub struct Shared {
     /// or a move of the task (Kafka's `ProcessorMetadata`), for instance the last window that was emitted.
     pub processor_metadata: BTreeMap<String, i64>,
     /// What to do when a record cannot be serialized for a topic.
-    pub production: ProcessingPolicy,
+    pub production: ProductionPolicy,
     pub(crate) retries: Retries,
     /// What the current input record is to be sent to topics for as it came.
     pub(crate) dead_letters: Vec<DeadLetter>,
@@ -83,7 +84,7 @@ impl Shared {
             emit_interval: Duration::ZERO,
             processing: ProcessingPolicy::default(),
             processor_metadata: BTreeMap::new(),
-            production: ProcessingPolicy::default(),
+            production: ProductionPolicy::default(),
             retries: Retries::default(),
             dead_letters: Vec::new(),
             effects: 0,
@@ -122,21 +123,15 @@ impl Shared {
             return Err(error);
         }
         let error = error.at(node);
-        let in_record = self.record_context.is_some();
-        if in_record && self.retries.come_first(&error) {
+        let may_retry = self.record_context.is_some() || self.retries.at_punctuation;
+        if may_retry && self.retries.come_first(&error) {
             self.retries.wanted = true;
             return Err(error);
         }
-        let attempt = self.retries.attempt;
-        let step = FailedStep { error: &error, record: self.record_context.as_ref(), attempt };
-        let policy = match error.kind() {
-            ProcessorErrorKind::Serialize { .. } => &self.production,
-            _ => &self.processing,
-        };
-        match policy.respond(&step) {
+        match self.respond(&error) {
             Respond::Fail => return Err(error),
             Respond::Retry => {
-                self.retries.wanted = in_record && self.retries.are_left();
+                self.retries.wanted = may_retry && self.retries.are_left();
                 return Err(error);
             }
             Respond::Continue => {}
@@ -149,6 +144,23 @@ impl Shared {
         }
         self.dropped_records += 1;
         Ok(())
+    }
+
+    fn respond(&self, error: &ProcessorError) -> Respond {
+        let (record, attempt) = (self.record_context.as_ref(), self.retries.attempt);
+        match error.kind() {
+            ProcessorErrorKind::Serialize { topic, part, .. } => self.production.respond(&FailedDelivery {
+                topic,
+                partition: None,
+                key: None,
+                value: None,
+                unserialized: Some(*part),
+                error,
+                record,
+                attempt,
+            }),
+            _ => self.processing.respond(&FailedStep { error, record, attempt }),
+        }
     }
 
     /// Whether nodes must be called so that a panic is an error of theirs.

@@ -121,7 +121,7 @@ impl Worker {
     }
 }
 
-/// The record that is to be tried again, and when.
+/// What is to be tried again, and when.
 fn again(error: &Error) -> Option<(TaskId, Tried, Duration)> {
     let Error::Task { task, source } = error else { return None };
     match source.downcast_ref::<TaskError>() {

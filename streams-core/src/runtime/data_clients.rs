@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::task_settings::production_policy;
 use crate::client::wire::WireConfig;
-use crate::client::{ClientProperties, DataProducer};
-use crate::config::{ErrorPolicy, ProcessingGuarantee, StreamsConfig};
+use crate::client::{ClientProperties, DataProducer, RefusalJudge, UndeliveredRecord, Verdict};
+use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
+use crate::processor::{DeadLetter, FailedDelivery, ProductionPolicy, Respond};
+use crate::task::dead_letter_headers;
 
 /// Longest wait for one connection to a broker; the start's own limit lies above it.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
@@ -71,12 +74,12 @@ pub(super) fn wire(config: &StreamsConfig) -> Result<WireConfig, Error> {
 }
 
 /// Makes a worker's producers, one after the other.
-#[derive(Debug)]
 pub(super) struct ProducerMaker {
     properties: ClientProperties,
     /// With exactly-once: the same after a restart, so that what a former producer left open is given up at once.
     transactional_id: Option<String>,
-    passes_refusals_over: bool,
+    /// What is to become of records that the broker refuses; none where they are failures, as in a transaction, which they end.
+    judge: Option<Arc<RefusalJudge>>,
     /// How long a record may wait in the producer.
     pub(super) delivery_limit: Duration,
 }
@@ -87,7 +90,7 @@ impl ProducerMaker {
         ProducerMaker {
             properties: properties(config, ClientKind::Producer, "global"),
             transactional_id: None,
-            passes_refusals_over: false,
+            judge: None,
             delivery_limit: delivery_limit(config),
         }
     }
@@ -98,7 +101,9 @@ impl ProducerMaker {
         ProducerMaker {
             properties: properties(config, ClientKind::Producer, &format!("worker-{index}")),
             transactional_id: exactly_once.then(|| format!("{}-{process}-{index}", config.application_id)),
-            passes_refusals_over: !exactly_once && config.production_errors == ErrorPolicy::Continue,
+            judge: Some(production_policy(config))
+                .filter(|policy| !exactly_once && policy.may_pass_over())
+                .map(|policy| refusal_judge(policy, &config.application_id)),
             delivery_limit: delivery_limit(config),
         }
     }
@@ -109,8 +114,8 @@ impl ProducerMaker {
     /// When a property cannot be used, or the transaction's coordinator does not answer.
     pub(super) async fn make(&self) -> Result<Arc<DataProducer>, Error> {
         let producer = DataProducer::start(&self.properties, self.transactional_id.as_deref())?;
-        if self.passes_refusals_over {
-            producer.pass_refusals_over();
+        if let Some(judge) = &self.judge {
+            producer.judge_refusals_by(Arc::clone(judge));
         }
         if self.transactional_id.is_some() {
             producer.init_transactions(INIT_TRANSACTIONS_MAX).await?;
@@ -125,4 +130,54 @@ impl ProducerMaker {
             .as_ref()
             .map(|_| self.properties.transaction_timeout().mul_f64(TRANSACTION_SHARE))
     }
+}
+
+impl std::fmt::Debug for ProducerMaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProducerMaker")
+            .field("properties", &self.properties)
+            .field("transactional_id", &self.transactional_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks the policy about records that the broker refuses. Those of changelogs are never passed over: the store would have what no
+/// other instance can restore.
+fn refusal_judge(policy: ProductionPolicy, application_id: &str) -> Arc<RefusalJudge> {
+    let own = format!("{application_id}-");
+    Arc::new(move |record: &UndeliveredRecord<'_>| {
+        if record.topic.starts_with(&own) && record.topic.ends_with("-changelog") {
+            return Verdict::Fail;
+        }
+        let error = record.error();
+        let response = policy.respond(&FailedDelivery {
+            topic: record.topic,
+            partition: Some(record.partition),
+            key: record.key,
+            value: record.value,
+            unserialized: None,
+            error: &error,
+            record: None,
+            attempt: 0,
+        });
+        match response {
+            Respond::Fail | Respond::Retry => Verdict::Fail,
+            Respond::Continue => Verdict::PassOver,
+            Respond::DeadLetter(topic) => {
+                let mut headers = record.headers.clone();
+                // One that comes back from the dead-letter topic has them already.
+                if *record.topic != *topic {
+                    let message = error.to_string();
+                    let letter = DeadLetter {
+                        topic: Arc::clone(&topic),
+                        exception: "ProductionError",
+                        message,
+                        node: None,
+                    };
+                    dead_letter_headers(&mut headers, &letter, None, None);
+                }
+                Verdict::SendTo { topic, headers }
+            }
+        }
+    })
 }

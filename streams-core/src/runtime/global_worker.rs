@@ -18,7 +18,7 @@ use crate::client::{
     FetchedBatch,
 };
 use crate::error::Error;
-use crate::processor::{Output, PartitionCounts, ProcessingPolicy};
+use crate::processor::{Output, PartitionCounts, ProductionPolicy};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::state::ReadOnlyStores;
 use crate::task::{GlobalTask, GlobalTaskSetup, TaskConfig, TaskError};
@@ -75,7 +75,7 @@ impl DeadLetters {
             if self.collector.is_none() {
                 let producer = self.producers.make().await?;
                 let counts = PartitionCounts::default();
-                let (wire, policy) = (self.wire.clone(), ProcessingPolicy::Fail);
+                let (wire, policy) = (self.wire.clone(), ProductionPolicy::Fail);
                 let collector =
                     RecordCollector::new(Arc::clone(&producer), wire, counts, self.patience, (None, policy));
                 self.collector = Some((producer, collector));

@@ -22,7 +22,7 @@ use crate::processor::PartitionCounts;
 use crate::query::StoreHost;
 use crate::record::TopicPartition;
 use crate::state::ReadOnlyStores;
-use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup, Tried};
+use crate::task::{CommittedOffset, StreamTask, TaskConfig, TaskSetup, Tried, TriedStep};
 use crate::time::Timestamp;
 use crate::topology::{ApplicationTopology, OffsetReset, TaskId};
 
@@ -56,7 +56,7 @@ pub(super) struct TaskOpener {
     pub(super) pauses: Pauses,
     /// One more than the openings that are under way, given up or not.
     pub(super) openings: Arc<()>,
-    /// Records that tasks tried before they began again from their last commit.
+    /// What tasks tried before they began again from their last commit.
     pub(super) tried: Mutex<BTreeMap<TaskId, Tried>>,
 }
 
@@ -98,6 +98,7 @@ impl TaskOpener {
             })
             .collect();
         task.start(wall_clock(), &known).map_err(task_error(id))?;
+        self.hand_over_tries(id);
         let mut inputs = Vec::with_capacity(assigned.partitions.len());
         for partition in task.inputs().to_vec() {
             let from = match committed.get(&partition) {
@@ -170,9 +171,18 @@ impl TaskOpener {
         }
     }
 
-    /// Notes which record a task is to try again, and how often it has failed.
+    /// Notes what a task is to try again, and how often that has failed.
     pub(super) fn note_tried(&self, task: TaskId, tried: Tried) {
         self.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(task, tried);
+    }
+
+    /// From here on the task itself counts how often a punctuation was tried: unlike a record's offset, the next one's name is
+    /// the same. A record's count does no harm.
+    fn hand_over_tries(&self, task: TaskId) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if tried.get(&task).is_some_and(|tried| matches!(tried.step, TriedStep::Punctuation { .. })) {
+            tried.remove(&task);
+        }
     }
 
     fn tried_by(&self, task: TaskId) -> Option<Tried> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::time::Instant;
 
 use crate::client::wire::WireClient;
-use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic, is_refusal};
+use crate::client::{ClientError, DataProducer, Enqueued, ProducerTopic, batch_bytes, is_refused_record};
 use crate::error::Error;
 use crate::membership::Lease;
 use crate::processor::{
-    DeadLetter, Output, OutputView, PartitionCounts, ProcessingPolicy, RecordArena, partition_for_key,
+    DeadLetter, FailedDelivery, Output, OutputView, PartitionCounts, ProductionPolicy, RecordArena, Respond,
+    partition_for_key,
 };
 use crate::record::{Headers, TopicPartition};
 use crate::task::{TaskName, dead_letter_headers};
@@ -19,6 +21,9 @@ use crate::topology::TaskId;
 
 /// A full producer's queue and a topic that does not exist are waited for; this long between two looks.
 const TOPIC_RETRY: Duration = Duration::from_millis(100);
+
+/// The config of a topic that bounds its batches.
+const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 
 /// After so many records the lease is looked at: those handed over since a stop of the process still wait in the producer then.
 const RECORDS_PER_LEASE_CHECK: usize = 32;
@@ -33,7 +38,7 @@ const LEASE_RETRY: Duration = Duration::from_millis(5);
 pub(super) struct RecordCollector {
     task: TaskName,
     // What to do with records that the producer refuses.
-    policy: ProcessingPolicy,
+    policy: ProductionPolicy,
     refused: u64,
     producer: Arc<DataProducer>,
     wire: WireClient,
@@ -52,6 +57,28 @@ pub(super) struct RecordCollector {
 struct Target {
     topic: ProducerTopic,
     partitions: i32,
+    // The topic's `max.message.bytes`, where a policy passes records over: the broker refuses whole batches, so that those within
+    // would have to go with the one that is too large.
+    record_bytes_max: Option<usize>,
+}
+
+impl Target {
+    /// Hands a record over, unless the broker would refuse it for its size.
+    fn send(&self, partition: i32, view: &OutputView<'_>) -> Result<Enqueued, ClientError> {
+        let (at, headers) = (view.record.timestamp, &view.record.headers);
+        if let Some(max) = self.record_bytes_max {
+            let size = batch_bytes(view.key, view.value, headers);
+            if size > max {
+                let partition = TopicPartition::new(Arc::clone(view.topic), partition);
+                return Err(ClientError::Refused {
+                    partition,
+                    size,
+                    code: RDKafkaErrorCode::MessageSizeTooLarge,
+                });
+            }
+        }
+        self.topic.send(partition, at, view.key, view.value, headers)
+    }
 }
 
 impl RecordCollector {
@@ -60,7 +87,7 @@ impl RecordCollector {
         wire: WireClient,
         partition_counts: PartitionCounts,
         patience: Duration,
-        (task, policy): (Option<TaskId>, ProcessingPolicy),
+        (task, policy): (Option<TaskId>, ProductionPolicy),
     ) -> Self {
         RecordCollector {
             task: TaskName(task),
@@ -135,13 +162,13 @@ impl RecordCollector {
                 (None, None) => self.keyless % target.partitions,
             };
             let (at, headers) = (view.record.timestamp, &view.record.headers);
-            match target.topic.send(partition, at, view.key, view.value, headers) {
+            match target.send(partition, &view) {
                 Ok(Enqueued::Taken) => {}
                 Ok(Enqueued::Full) => {
                     self.wait_and_send(&target.topic, partition, at, view.key, view.value, headers).await?;
                 }
                 Err(fault) => {
-                    let letter = self.judge(fault, view.topic)?;
+                    let letter = self.judge(fault, &view, partition)?;
                     letters.extend(letter.map(|letter| (letter, Refused::copy(&view))));
                 }
             }
@@ -159,16 +186,30 @@ impl RecordCollector {
     }
 
     /// Decides about a record that the producer refuses: it ends the task, is passed over, or goes to another topic.
-    fn judge(&mut self, fault: ClientError, topic: &Arc<str>) -> Result<Option<DeadLetter>, Error> {
-        let refused = matches!(fault, ClientError::Refused { code, .. } if is_refusal(code));
-        let to = match &self.policy {
-            ProcessingPolicy::DeadLetter(to) if to != topic => Some(Arc::clone(to)),
-            ProcessingPolicy::Fail | ProcessingPolicy::Ask(_) => return Err(fault.into()),
-            _ => None,
-        };
-        if !refused {
+    fn judge(
+        &mut self,
+        fault: ClientError,
+        view: &OutputView<'_>,
+        partition: i32,
+    ) -> Result<Option<DeadLetter>, Error> {
+        if !matches!(fault, ClientError::Refused { code, .. } if is_refused_record(code)) {
             return Err(fault.into());
         }
+        let response = self.policy.respond(&FailedDelivery {
+            topic: view.topic,
+            partition: Some(partition),
+            key: view.key,
+            value: view.value,
+            unserialized: None,
+            error: &fault,
+            record: None,
+            attempt: 0,
+        });
+        let to = match response {
+            Respond::Continue => None,
+            Respond::DeadLetter(to) => Some(to).filter(|to| to != view.topic),
+            Respond::Fail | Respond::Retry => return Err(fault.into()),
+        };
         tracing::warn!(task = %self.task, %fault, "a record is passed over");
         self.refused += 1;
         let (exception, message) = ("ProductionError", fault.to_string());
@@ -177,7 +218,7 @@ impl RecordCollector {
 
     async fn send_dead_letter(&mut self, letter: DeadLetter, mut record: Refused) -> Result<(), Error> {
         let target = self.target(&letter.topic).await?;
-        dead_letter_headers(&mut record.headers, &letter, self.task, None);
+        dead_letter_headers(&mut record.headers, &letter, Some(self.task), None);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let partition = key.map_or(0, |key| partition_for_key(key, target.partitions));
         let Refused { timestamp, headers, .. } = &record;
@@ -257,7 +298,8 @@ impl RecordCollector {
         let until = Instant::now() + self.patience;
         loop {
             if let Some(partitions) = self.partition_counts.get(name) {
-                return Ok(Target { topic, partitions });
+                let record_bytes_max = self.record_bytes_max(name).await;
+                return Ok(Target { topic, partitions, record_bytes_max });
             }
             let cluster = self.wire.metadata(Some(&[&**name])).await?;
             match cluster.partition_count(name).filter(|count| *count > 0) {
@@ -268,6 +310,17 @@ impl RecordCollector {
                 None => tokio::time::sleep(TOPIC_RETRY).await,
             }
         }
+    }
+
+    async fn record_bytes_max(&self, topic: &str) -> Option<usize> {
+        if !self.policy.may_pass_over() || self.producer.compresses() {
+            return None;
+        }
+        let described = self.wire.describe_topic_configs(&[topic]).await;
+        if let Err(fault) = &described {
+            tracing::debug!(topic, %fault, "the size of records that the topic takes is not known");
+        }
+        described.ok()?.get(topic)?.get(MAX_MESSAGE_BYTES)?.value.as_deref()?.parse().ok()
     }
 }
 

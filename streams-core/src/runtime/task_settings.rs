@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{ErrorPolicy, StreamsConfig};
-use crate::processor::ProcessingPolicy;
+use crate::processor::{ProcessingPolicy, ProductionPolicy};
 use crate::task::{DeserializationPolicy, RetryPolicy, TaskConfig};
 
 /// A task's settings; what belongs to the whole instance is shared out evenly over the tasks there are.
@@ -22,9 +22,12 @@ pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
             (None, ErrorPolicy::Continue) => dead_letter_topic(config)
                 .map_or(DeserializationPolicy::Continue, DeserializationPolicy::DeadLetter),
         },
-        processing: match &config.handlers.processing {
-            Some(handler) => ProcessingPolicy::Ask(Arc::clone(handler)),
-            None => policy(config, config.processing_errors),
+        processing: match (&config.handlers.processing, config.processing_errors) {
+            (Some(handler), _) => ProcessingPolicy::Ask(Arc::clone(handler)),
+            (None, ErrorPolicy::Fail) => ProcessingPolicy::Fail,
+            (None, ErrorPolicy::Continue) => {
+                dead_letter_topic(config).map_or(ProcessingPolicy::Continue, ProcessingPolicy::DeadLetter)
+            }
         },
         production: production_policy(config),
         retry: RetryPolicy { max: config.retry_max, backoff: config.retry_backoff },
@@ -32,16 +35,13 @@ pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
     }
 }
 
-/// What to do with records that cannot be written.
-pub(super) fn production_policy(config: &StreamsConfig) -> ProcessingPolicy {
-    policy(config, config.production_errors)
-}
-
-fn policy(config: &StreamsConfig, policy: ErrorPolicy) -> ProcessingPolicy {
-    match policy {
-        ErrorPolicy::Fail => ProcessingPolicy::Fail,
-        ErrorPolicy::Continue => {
-            dead_letter_topic(config).map_or(ProcessingPolicy::Continue, ProcessingPolicy::DeadLetter)
+/// What to do with records that cannot be sent.
+pub(super) fn production_policy(config: &StreamsConfig) -> ProductionPolicy {
+    match (&config.handlers.production, config.production_errors) {
+        (Some(handler), _) => ProductionPolicy::Ask(Arc::clone(handler)),
+        (None, ErrorPolicy::Fail) => ProductionPolicy::Fail,
+        (None, ErrorPolicy::Continue) => {
+            dead_letter_topic(config).map_or(ProductionPolicy::Continue, ProductionPolicy::DeadLetter)
         }
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     fn what_stays_as_it_is_does_not_pass() {
         let delivery = |code| {
             let partition = TopicPartition::new("out", 0);
-            passes(&ClientError::Delivery { partition, code, reason: String::new() }.into())
+            passes(&ClientError::Delivery { partition, size: 1, code, reason: String::new() }.into())
         };
         assert!(delivery(Code::MessageTimedOut) && delivery(Code::PurgeQueue));
         assert!(!delivery(Code::MessageSizeTooLarge) && !delivery(Code::TopicAuthorizationFailed));

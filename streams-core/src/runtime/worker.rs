@@ -24,7 +24,7 @@ use crate::client::{ClientError, DataConsumer, FetchAssignment, FetchFrom};
 use crate::config::{ErrorHandlers, ProcessingGuarantee, ResetPolicy};
 use crate::error::Error;
 use crate::membership::{AssignedTask, OffsetToCommit, Progress};
-use crate::processor::{PartitionCounts, ProcessingPolicy, panic_message};
+use crate::processor::{PartitionCounts, ProductionPolicy, panic_message};
 use crate::query::{Hosting, Mailbox};
 use crate::record::TopicPartition;
 use crate::state::Position;
@@ -87,7 +87,7 @@ pub(super) struct WorkerParts {
     pub(super) purge: RepartitionPurge,
     pub(super) offset_reset: ResetPolicy,
     pub(super) handlers: ErrorHandlers,
-    pub(super) production: ProcessingPolicy,
+    pub(super) production: ProductionPolicy,
     pub(super) reports: mpsc::UnboundedSender<WorkerReport>,
 }
 

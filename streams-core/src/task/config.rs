@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::retry::{RetryPolicy, Tried};
-use crate::processor::{ProcessingPolicy, Respond, Shared, SourceError};
+use crate::processor::{ProcessingPolicy, ProductionPolicy, Respond, Shared, SourceError};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::topology::TaskId;
 
@@ -33,7 +33,7 @@ pub struct TaskConfig {
     /// What to do with records that a node fails to process.
     pub processing: ProcessingPolicy,
     /// What to do with records that cannot be serialized for a topic.
-    pub production: ProcessingPolicy,
+    pub production: ProductionPolicy,
     /// How failed records are tried again.
     pub retry: RetryPolicy,
     /// What a former run of the task has tried.
@@ -62,7 +62,7 @@ impl Default for TaskConfig {
             emit_interval: Duration::from_secs(1),
             deserialization: DeserializationPolicy::default(),
             processing: ProcessingPolicy::default(),
-            production: ProcessingPolicy::default(),
+            production: ProductionPolicy::default(),
             retry: RetryPolicy::default(),
             tried: None,
         }

@@ -46,12 +46,12 @@ pub enum TaskError {
         /// Which node, and why.
         source: ProcessorError,
     },
-    /// A record failed after something was done for it: it is to be tried again from the last commit, after a pause.
-    #[error("task {task}: the record of {} at offset {} is tried again: {cause}", tried.partition, tried.offset)]
+    /// A record or a punctuation failed after something was done for it: it is to be tried again from the last commit, after a pause.
+    #[error("task {task}: {} is tried again: {cause}", tried.step)]
     TryAgain {
         /// The task.
         task: TaskName,
-        /// The record, and how often it has failed.
+        /// What failed, and how often.
         tried: Tried,
         /// How long to wait.
         pause: Duration,

@@ -34,6 +34,6 @@ pub(crate) use offsets::committed_position;
 pub use processing::{Processed, Stopped};
 pub use record_queue::Flow;
 pub(crate) use refusal::dead_letter_headers;
-pub use retry::{RetryPolicy, Tried};
+pub use retry::{RetryPolicy, Tried, TriedStep};
 pub use state_manager::ChangelogPartition;
 pub use stream_task::{StreamTask, TaskCounters, TaskSetup};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::TaskError;
 use super::partition_group::Choice;
 use super::refusal;
-use super::retry::{Retry, Tried};
+use super::retry::{Retry, Tried, TriedStep};
 use super::state_manager::{enter_all, store_bytes};
 use super::stream_task::{Phase, StreamTask};
 use crate::processor::{PunctuationId, PunctuationType, SourceError};
@@ -60,12 +60,21 @@ impl<M: FetchedRecord> StreamTask<M> {
     pub fn punctuate(&mut self, now: Timestamp) -> Result<usize, TaskError> {
         self.expect(Phase::Running, "punctuate")?;
         self.graph.shared.wall_clock = now;
-        self.guarded(|task| task.fire_due(PunctuationType::WallClock, now))
+        self.guarded(|task| {
+            let mut fired = task.fire_due(PunctuationType::WallClock, now)?;
+            // Those of stream time that wait for another try do so by the wall clock.
+            let stream_time = task.graph.shared.stream_time;
+            while let Some((node, id)) = task.graph.shared.punctuations.take_again(now) {
+                task.fire(node, id, stream_time)?;
+                fired += 1;
+            }
+            Ok(fired)
+        })
     }
 
-    /// When the next punctuation of the wall clock is due.
+    /// When the next punctuation of the wall clock is due, or one that has failed is to be tried again.
     pub fn next_punctuation(&self) -> Option<Timestamp> {
-        self.graph.shared.punctuations.next_due(PunctuationType::WallClock)
+        self.graph.shared.punctuations.next_due()
     }
 
     /// Whether a processor asked for a commit, or the stores hold too much that is uncommitted.
@@ -136,8 +145,7 @@ impl<M: FetchedRecord> StreamTask<M> {
         }
         if self.retry.is_some() || self.config.tried.is_some() {
             let tried = self.retry.as_ref().map(|retry| &retry.tried).or(self.config.tried.as_ref());
-            let of_record =
-                |tried: &&Tried| tried.offset == record.offset() && tried.partition == queue.partition;
+            let of_record = |tried: &&Tried| tried.is_record(&queue.partition, record.offset());
             shared.retries.attempt = tried.filter(of_record).map_or(0, |tried| tried.times);
         }
         let (before, effects) = (shared.stream_time, shared.effects());
@@ -195,7 +203,7 @@ impl<M: FetchedRecord> StreamTask<M> {
         let pause = self.config.retry.pause(attempt);
         let queue = &mut self.group.queues_mut()[input];
         let (partition, offset) = (queue.partition.clone(), record.offset());
-        let tried = Tried { partition, offset, times: attempt + 1 };
+        let tried = Tried { step: TriedStep::Record { partition, offset }, times: attempt + 1 };
         if !untouched {
             return Err(TaskError::TryAgain { task: self.name(), tried, pause, cause: error.to_string() });
         }
@@ -207,7 +215,8 @@ impl<M: FetchedRecord> StreamTask<M> {
 
     fn fire_due(&mut self, kind: PunctuationType, now: Timestamp) -> Result<usize, TaskError> {
         let mut fired = 0;
-        while let Some((node, punctuation)) = self.graph.shared.punctuations.take_due(kind, now) {
+        let wall_clock = self.graph.shared.wall_clock;
+        while let Some((node, punctuation)) = self.graph.shared.punctuations.take_due(kind, now, wall_clock) {
             self.fire(node, punctuation, now)?;
             fired += 1;
         }
@@ -216,13 +225,42 @@ impl<M: FetchedRecord> StreamTask<M> {
         Ok(fired)
     }
 
-    fn fire(&mut self, node: u32, punctuation: PunctuationId, now: Timestamp) -> Result<(), TaskError> {
+    fn fire(&mut self, node: u32, id: PunctuationId, now: Timestamp) -> Result<(), TaskError> {
         self.leave_record(now);
         let task = self.name();
-        let fired = self.graph.punctuate(node, punctuation, now);
+        let former = self.config.tried.as_ref().filter(|tried| tried.is_punctuation(id));
+        let former = former.map_or(0, |tried| tried.times);
+        let shared = &mut self.graph.shared;
+        shared.retries.attempt = former.max(shared.punctuations.tries(id));
+        shared.retries.at_punctuation = true;
+        let effects = shared.effects();
+        let fired = self.graph.punctuate(node, id, now);
+        let shared = &mut self.graph.shared;
+        let attempt = std::mem::take(&mut shared.retries.attempt);
+        shared.retries.at_punctuation = false;
         // There is no input record to send.
-        self.graph.shared.dead_letters.clear();
-        fired.map_err(|source| TaskError::Step { task, step: "a punctuation", source })
+        shared.dead_letters.clear();
+        let wanted = std::mem::take(&mut shared.retries.wanted);
+        let untouched = shared.effects() == effects;
+        let Err(source) = fired else {
+            self.graph.shared.punctuations.settle(id);
+            if former > 0 {
+                self.config.tried = None;
+            }
+            return Ok(());
+        };
+        if !wanted {
+            return Err(TaskError::Step { task, step: "a punctuation", source });
+        }
+        let pause = self.config.retry.pause(attempt);
+        if untouched {
+            let not_before = self.graph.shared.wall_clock + pause;
+            self.graph.shared.punctuations.try_again(id, attempt + 1, not_before);
+            return Ok(());
+        }
+        let node = source.node().map_or_else(|| Arc::from("?"), Arc::from);
+        let tried = Tried { step: TriedStep::Punctuation { node, id }, times: attempt + 1 };
+        Err(TaskError::TryAgain { task, tried, pause, cause: source.to_string() })
     }
 
     /// What follows is on behalf of no record.

@@ -76,7 +76,7 @@ fn send_dead_letter<R: FetchedRecord>(
     record: &R,
 ) {
     let mut headers = record.headers();
-    dead_letter_headers(&mut headers, letter, task, Some((partition, record.offset())));
+    dead_letter_headers(&mut headers, letter, Some(task), Some((partition, record.offset())));
     let number = shared.output.topic(&letter.topic);
     let buffer = shared.output.buffer();
     let mut append = |bytes: Option<&[u8]>| {
@@ -94,7 +94,7 @@ fn send_dead_letter<R: FetchedRecord>(
 pub(crate) fn dead_letter_headers(
     headers: &mut Headers,
     letter: &DeadLetter,
-    task: TaskName,
+    task: Option<TaskName>,
     from: Option<(&TopicPartition, i64)>,
 ) {
     for (name, value) in [
@@ -104,7 +104,7 @@ pub(crate) fn dead_letter_headers(
         (HEADER_PARTITION, from.map(|(partition, _)| partition.partition.to_string())),
         (HEADER_OFFSET, from.map(|(_, offset)| offset.to_string())),
         (HEADER_NODE, letter.node.as_ref().map(ToString::to_string)),
-        (HEADER_TASK, Some(task.to_string())),
+        (HEADER_TASK, task.map(|task| task.to_string())),
     ] {
         if let Some(value) = value {
             headers.add(name, Some(Bytes::from(value)));

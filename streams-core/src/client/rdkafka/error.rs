@@ -68,17 +68,19 @@ pub enum ClientError {
         offset: i64,
     },
     /// A record was not delivered.
-    #[error("a record for {partition} was not delivered: {reason} ({code:?})")]
+    #[error("a record of {size} bytes for {partition} was not delivered: {reason} ({code:?}){}", remedy(*code))]
     Delivery {
         /// Where it was to go.
         partition: TopicPartition,
+        /// Key and value together, in bytes.
+        size: usize,
         /// The error code.
         code: RDKafkaErrorCode,
         /// librdkafka's words.
         reason: String,
     },
     /// A record cannot be handed to the producer.
-    #[error("a record of {size} bytes for {partition} was refused by the producer: {code}")]
+    #[error("a record of {size} bytes for {partition} was refused by the producer: {code}{}", remedy(*code))]
     Refused {
         /// Where it was to go.
         partition: TopicPartition,
@@ -147,8 +149,8 @@ pub struct TransactionFault {
     pub fatal: bool,
 }
 
-/// Codes that stay as they are however often the same is tried.
-pub(crate) fn is_refusal(code: RDKafkaErrorCode) -> bool {
+/// Codes by which a single record is refused for what it is: others of the same topic are not.
+pub(crate) fn is_refused_record(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -157,15 +159,49 @@ pub(crate) fn is_refusal(code: RDKafkaErrorCode) -> bool {
             | Code::InvalidMessageSize
             | Code::InvalidRecord
             | Code::InvalidTimestamp
-            | Code::InvalidTopic
             | Code::PolicyViolation
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedVersion
             | Code::UnsupportedForMessageFormat
     )
+}
+
+/// Codes that stay as they are however often the same is tried.
+pub(crate) fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    is_refused_record(code)
+        || matches!(
+            code,
+            Code::InvalidTopic
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::TransactionalIdAuthorizationFailed
+                | Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedVersion
+        )
+}
+
+/// What helps against a code, where something does.
+fn remedy(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::MessageSizeTooLarge => {
+            ": raise the topic's max.message.bytes and `producer.max.request.size`, or let \
+             `production.exception.handler` pass such records over"
+        }
+        Code::TopicAuthorizationFailed => {
+            ": let the principal write to the topic (`--operation Write --topic …`)"
+        }
+        Code::TransactionalIdAuthorizationFailed => {
+            ": let the principal write and describe transactional ids that begin with the application id"
+        }
+        Code::ClusterAuthorizationFailed => {
+            ": let the principal write idempotently (`--operation IdempotentWrite --cluster`)"
+        }
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            ": create the topic, or look whether it was deleted or made anew with fewer partitions"
+        }
+        Code::MessageTimedOut => "; is the partition's leader reachable, and is there room on its disk?",
+        _ => "",
+    }
 }

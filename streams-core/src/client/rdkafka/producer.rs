@@ -2,16 +2,18 @@
 
 use std::ffi::{CString, NulError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::config::ClientProperties;
-use super::error::{ClientError, TransactionFault, is_refusal};
+use super::error::{ClientError, TransactionFault, is_refused_record};
 use super::ffi::{ClientEvents, NativeClient, NativeMember, NativeTopic};
+use super::record_size::batch_bytes;
+use super::undelivered::{RefusalJudge, UndeliveredRecord, Verdict};
 use crate::record::{Headers, TopicPartition};
 use crate::time::Timestamp;
 
@@ -19,6 +21,9 @@ use crate::time::Timestamp;
 const SERVE_WAIT_MS: i32 = 500;
 /// How long a sender sleeps when the queue is full, before it tries again.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
+
+/// Lets librdkafka choose the partition, by the key where there is one.
+const ANY_PARTITION: i32 = -1;
 
 /// A producer. Sending never blocks and may be done from any thread; a thread of its own takes the failures.
 #[derive(Debug)]
@@ -56,9 +61,9 @@ impl DataProducer {
     /// # Errors
     /// When a property is unknown or out of bounds, or the thread cannot be started.
     pub fn start(properties: &ClientProperties, transactional_id: Option<&str>) -> Result<Self, ClientError> {
-        let state = Arc::new(ProducerState::default());
-        let events: Arc<dyn ClientEvents> = state.clone();
         let config = properties.producer(transactional_id);
+        let state = Arc::new(ProducerState::new(&config));
+        let events: Arc<dyn ClientEvents> = state.clone();
         let client = Arc::new(NativeClient::new(&config, events)?);
         let name = format!("produce-{}", properties.client_id);
         let (served, ending) = (Arc::clone(&client), Arc::clone(&state));
@@ -66,7 +71,7 @@ impl DataProducer {
             .name(name.clone())
             .spawn(move || {
                 while !ending.closed.load(Ordering::Acquire) {
-                    served.serve(SERVE_WAIT_MS);
+                    served.serve(SERVE_WAIT_MS, &mut |record| ending.note_undelivered(&served, record));
                 }
             })
             .map_err(|fault| ClientError::Thread { name, reason: fault.to_string() })?;
@@ -101,10 +106,15 @@ impl DataProducer {
         }
     }
 
-    /// From now on a record that the broker refuses for good, for instance because it is too large, is logged and passed over
-    /// instead of being a failure. Not within transactions, which such a record ends.
-    pub fn pass_refusals_over(&self) {
-        self.state.passes_refusals_over.store(true, Ordering::Release);
+    /// From now on `judge` says what is to become of a record that the broker refuses for what it is, for instance because it is
+    /// too large; else it is a failure. Not within transactions, which such a record ends. The first judge given counts.
+    pub fn judge_refusals_by(&self, judge: Arc<RefusalJudge>) {
+        self.state.judge.get_or_init(|| judge);
+    }
+
+    /// Whether batches are compressed, so that a record's size does not say whether the broker takes it.
+    pub fn compresses(&self) -> bool {
+        self.state.compresses
     }
 
     /// How many records were passed over.
@@ -261,20 +271,83 @@ impl ProducerTopic {
 }
 
 /// What the producer's thread found out.
-#[derive(Debug, Default)]
 struct ProducerState {
+    compresses: bool,
+    // A larger record is alone in its batch.
+    shared_batch_bytes_max: usize,
     closed: AtomicBool,
     failed: AtomicBool,
-    passes_refusals_over: AtomicBool,
+    judge: OnceLock<Arc<RefusalJudge>>,
     refused: AtomicU64,
     first_failure: Mutex<Option<ClientError>>,
 }
 
 impl ProducerState {
+    fn new(config: &ClientConfig) -> Self {
+        let compression = ["compression.type", "compression.codec"].iter().find_map(|key| config.get(key));
+        let batch_bytes = config.get("batch.size").and_then(|text| text.parse().ok());
+        ProducerState {
+            compresses: compression.is_some_and(|kind| kind != "none"),
+            shared_batch_bytes_max: batch_bytes.unwrap_or(usize::MAX),
+            closed: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            judge: OnceLock::new(),
+            refused: AtomicU64::new(0),
+            first_failure: Mutex::new(None),
+        }
+    }
+
     fn fail(&self, failure: ClientError) {
         self.first_failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         self.failed.store(true, Ordering::Release);
     }
+
+    fn note_undelivered(&self, client: &Arc<NativeClient>, record: &UndeliveredRecord<'_>) {
+        let judge = self.judge.get().filter(|_| is_refused_record(record.code) && self.is_meant(record));
+        let outcome = match judge.map_or(Verdict::Fail, |judge| judge(record)) {
+            Verdict::Fail => Err(record.error()),
+            Verdict::PassOver => Ok(()),
+            Verdict::SendTo { topic, headers } => send_to(client, &topic, &headers, record),
+        };
+        match outcome {
+            Ok(()) => {
+                tracing::warn!(fault = %record.error(), "a record was refused and is passed over");
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// Whether the record itself is refused: a batch that is too large comes back whole, with records that are not.
+    fn is_meant(&self, record: &UndeliveredRecord<'_>) -> bool {
+        record.code != RDKafkaErrorCode::MessageSizeTooLarge
+            || batch_bytes(record.key, record.value, &record.headers) > self.shared_batch_bytes_max
+    }
+}
+
+/// Sends a refused record to another topic. One that comes back from there, or is larger than the producer lets through, goes
+/// without its value: its key and headers say what it was.
+fn send_to(
+    client: &Arc<NativeClient>,
+    topic: &str,
+    headers: &Headers,
+    record: &UndeliveredRecord<'_>,
+) -> Result<(), ClientError> {
+    let target = NativeTopic::new(client, topic)?;
+    let send = |value| target.produce(ANY_PARTITION, record.timestamp, record.key, value, headers);
+    let came_back = record.topic == topic;
+    if came_back && record.value.is_none() {
+        return Err(record.error());
+    }
+    let sent = match send(record.value.filter(|_| !came_back)) {
+        Err(code) if is_refused_record(code) => send(None),
+        sent => sent,
+    };
+    sent.map_err(|code| ClientError::Refused {
+        partition: TopicPartition::new(topic, ANY_PARTITION),
+        size: record.key.map_or(0, <[u8]>::len),
+        code,
+    })
 }
 
 impl ClientEvents for ProducerState {
@@ -284,15 +357,11 @@ impl ClientEvents for ProducerState {
             self.fail(ClientError::Client { code, reason: reason.to_owned() });
         }
     }
+}
 
-    fn delivery_error(&self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str) {
-        if self.passes_refusals_over.load(Ordering::Acquire) && is_refusal(code) {
-            tracing::warn!(topic, partition, ?code, reason, "a record was refused and is passed over");
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let partition = TopicPartition::new(topic, partition);
-        self.fail(ClientError::Delivery { partition, code, reason: reason.to_owned() });
+impl std::fmt::Debug for ProducerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProducerState").field("failed", &self.failed).finish_non_exhaustive()
     }
 }
 

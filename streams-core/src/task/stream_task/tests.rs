@@ -1,5 +1,6 @@
 mod crashes;
 mod policies;
+mod punctuation_retries;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -30,8 +30,6 @@ const REASON_BYTES: usize = 512;
 pub(super) trait ClientEvents: Send + Sync + 'static {
     /// A fault of the whole client: brokers down, authentication refused, a fatal error.
     fn client_error(&self, code: RDKafkaErrorCode, reason: &str);
-    /// One record was not delivered.
-    fn delivery_error(&self, topic: &str, partition: i32, code: RDKafkaErrorCode, reason: &str);
 }
 
 /// One librdkafka client and the queue its owner reads. Dropping it never blocks: what is left goes to a thread of
@@ -39,7 +37,7 @@ pub(super) trait ClientEvents: Send + Sync + 'static {
 pub(super) struct NativeClient {
     client: NonNull<sys::rd_kafka_t>,
     queue: NonNull<sys::rd_kafka_queue_t>,
-    // The callbacks hold a pointer to this; it must live as long as the client. `None` only while being dropped.
+    // The callback holds a pointer to this; it must live as long as the client. `None` only while being dropped.
     events: Option<Box<Arc<dyn ClientEvents>>>,
 }
 

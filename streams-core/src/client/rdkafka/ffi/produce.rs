@@ -1,16 +1,18 @@
 //! Producing, flushing and transactions.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use super::{NativeClient, check, text, transaction};
 use crate::client::rdkafka::error::{ClientError, TransactionFault};
+use crate::client::rdkafka::undelivered::UndeliveredRecord;
 use crate::record::Headers;
 use crate::time::Timestamp;
 
@@ -105,8 +107,13 @@ impl NativeClient {
         usize::try_from(unsafe { sys::rd_kafka_outq_len(self.client.as_ptr()) }).unwrap_or(0)
     }
 
-    /// Waits up to `timeout_ms` for an event and gives it to the client's [`ClientEvents`]. Says whether there was one.
-    pub(in super::super) fn serve(&self, timeout_ms: i32) -> bool {
+    /// Waits up to `timeout_ms` for an event and gives each record that was not delivered to `undelivered`. What that sends itself is
+    /// in flight before the record ceases to be. Says whether there was an event.
+    pub(in super::super) fn serve(
+        &self,
+        timeout_ms: i32,
+        undelivered: &mut dyn FnMut(&UndeliveredRecord<'_>),
+    ) -> bool {
         // SAFETY: the queue is valid; the event is ours and freed below; its messages live as long as it does.
         unsafe {
             let Some(event) = NonNull::new(sys::rd_kafka_queue_poll(self.queue.as_ptr(), timeout_ms)) else {
@@ -115,11 +122,19 @@ impl NativeClient {
             if sys::rd_kafka_event_type(event.as_ptr()) == sys::RD_KAFKA_EVENT_DR {
                 while let Some(message) = sys::rd_kafka_event_message_next(event.as_ptr()).as_ref() {
                     if message.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-                        let topic = text(sys::rd_kafka_topic_name(message.rkt));
-                        let reason = text(sys::rd_kafka_message_produce_errstr(message));
-                        if let Some(events) = &self.events {
-                            events.delivery_error(&topic, message.partition, message.err.into(), &reason);
-                        }
+                        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+                        undelivered(&UndeliveredRecord {
+                            topic: &text(sys::rd_kafka_topic_name(message.rkt)),
+                            partition: message.partition,
+                            key: bytes(message.key, message.key_len),
+                            value: bytes(message.payload, message.len),
+                            timestamp: Timestamp::from_millis(sys::rd_kafka_message_timestamp(
+                                message, &mut kind,
+                            )),
+                            headers: headers_of(message),
+                            code: message.err.into(),
+                            reason: &text(sys::rd_kafka_message_produce_errstr(message)),
+                        });
                     }
                 }
             }
@@ -226,4 +241,33 @@ fn native_headers(headers: &Headers) -> *mut sys::rd_kafka_headers_t {
         }
         list
     }
+}
+
+/// # Safety
+/// `start` is null, or `len` bytes behind it live as long as the answer is used.
+unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: by this function's contract.
+    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast(), len) })
+}
+
+/// # Safety
+/// The message is one of librdkafka's.
+unsafe fn headers_of(message: &sys::rd_kafka_message_t) -> Headers {
+    let mut headers = Headers::new();
+    let mut list = ptr::null_mut();
+    // SAFETY: librdkafka keeps the list in the message; names end with a zero byte, and values are copied at once.
+    unsafe {
+        if sys::rd_kafka_message_headers(message, &mut list) != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return headers;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            let found = sys::rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size);
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                break;
+            }
+            headers.add(text(name), bytes(value, size).map(Bytes::copy_from_slice));
+        }
+    }
+    headers
 }

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::processor::{FailedStep, RETRIES_MAX};
-use crate::task::{RetryPolicy, Tried};
+use crate::processor::{
+    FailedDelivery, FailedStep, Partitioner, ProductionPolicy, RETRIES_MAX, RecordPart, SinkTopic,
+};
+use crate::serdes::{Serde, SerdeError, Utf8};
+use crate::task::{RetryPolicy, Tried, TriedStep};
+use crate::topology::SinkSpec;
 
 /// `in` → `judge` → `out`; `judge` panics at the value `panic` and fails at `fail` until it has been called `calls` times.
 fn judging(calls: &Arc<AtomicU32>, until: u32) -> TopologyBuilder {
@@ -118,7 +122,8 @@ fn a_record_for_which_something_was_done_is_tried_again_from_the_last_commit() {
             panic!("it is to be tried again");
         };
         assert_eq!(pause, Duration::from_millis(10 * u64::from(times)));
-        assert_eq!(failed, Tried { partition: TopicPartition::new("in", 0), offset: 7, times });
+        let step = TriedStep::Record { partition: TopicPartition::new("in", 0), offset: 7 };
+        assert_eq!(failed, Tried { step, times });
         tried = Some(failed);
     }
     let mut task = started(judging_behind_a_store(), &["in"], TaskConfig { retry, tried, ..never_wait() });
@@ -139,4 +144,59 @@ fn an_unreadable_record_goes_to_the_dead_letter_topic_of_the_policy() {
     let exception = header(&gathered, "dead", "__streams.errors.exception");
     assert_eq!(exception.as_deref(), Some("DeserializationError"));
     assert_eq!((gathered.records.len(), task.counters().dropped), (2, 1));
+}
+
+/// `in` → `out`, whose values cannot be written where they are `rubbish`.
+fn unwritable() -> TopologyBuilder {
+    struct NoRubbish;
+    impl Serde<String> for NoRubbish {
+        fn serialize(&self, value: &String, buffer: &mut Vec<u8>) -> Result<(), SerdeError> {
+            if value == "rubbish" {
+                return Err(SerdeError::invalid::<String>("rubbish is not written"));
+            }
+            Utf8.serialize(value, buffer)
+        }
+
+        fn deserialize(&self, bytes: &[u8]) -> Result<String, SerdeError> {
+            Utf8.deserialize(bytes)
+        }
+    }
+    let sink = SinkSpec::new::<String, String>(
+        SinkTopic::Fixed("out".into()),
+        Arc::new(Utf8),
+        Arc::new(NoRubbish),
+        Partitioner::default(),
+    );
+    let mut builder = TopologyBuilder::new();
+    builder.add_source("source", source(&["in"])).add_sink("sink", &["source"], sink);
+    builder
+}
+
+#[test]
+fn a_production_handler_is_told_what_cannot_be_written() {
+    let handler = |failed: &FailedDelivery<'_>| {
+        assert_eq!((failed.topic, failed.unserialized), ("out", Some(RecordPart::Value)));
+        assert!(failed.error.to_string().contains("rubbish is not written"), "{}", failed.error);
+        match failed.record.map(|record| record.offset) {
+            Some(1) => Respond::Continue,
+            _ => Respond::DeadLetter("dead".into()),
+        }
+    };
+    let config = TaskConfig { production: ProductionPolicy::Ask(Arc::new(handler)), ..never_wait() };
+    let mut task = started(unwritable(), &["in"], config);
+    let rubbish = |offset, time| fetched(offset, time, "k", "rubbish");
+    task.add_records(0, [fetched(0, 5, "k", "a"), rubbish(1, 6), rubbish(2, 7)]);
+    assert_eq!(task.process(NOW, 10).unwrap().records, 3);
+    assert_eq!(sent(&task.gather(Gathered::default())), ["out k=a@5", "dead k=rubbish@7"], "as it came");
+    assert_eq!(task.counters().dropped, 2);
+}
+
+#[test]
+fn a_production_handler_that_panics_fails_the_task_and_nothing_else() {
+    let handler = |_: &FailedDelivery<'_>| panic!("no decision");
+    let config = TaskConfig { production: ProductionPolicy::Ask(Arc::new(handler)), ..never_wait() };
+    let mut task = started(unwritable(), &["in"], config);
+    task.add_records(0, [fetched(0, 5, "k", "rubbish")]);
+    let error = task.process(NOW, 10).unwrap_err().to_string();
+    assert!(error.contains("rubbish is not written"), "{error}");
 }
