@@ -7,11 +7,13 @@ mod broker;
 mod global_lookup;
 #[cfg(doctest)]
 mod guide;
+mod scenario;
 mod topics;
 pub mod verifier;
 mod word_count;
 
 pub use broker::TestBroker;
 pub use global_lookup::global_lookup;
+pub use scenario::{LIMIT, WordCountScenario, until};
 pub use topics::{Counts, Topics};
 pub use word_count::{count_of, word_count};

@@ -3,24 +3,12 @@
 // A test that meets an error has failed.
 #![allow(clippy::unwrap_used)]
 
-use std::time::{Duration, Instant};
-
-use integration_tests::{Counts, TestBroker, Topics, count_of, word_count};
+use integration_tests::{Counts, LIMIT, TestBroker, Topics, WordCountScenario, count_of, until};
 use streams_dsl::client::wire::{WireClient, WireConfig};
 use streams_dsl::topology::TaskId;
 use streams_dsl::{
     CloseOptions, GroupMembershipOperation, KafkaStreams, RunningStreams, StreamsBuilder, StreamsState,
 };
-
-const LIMIT: Duration = Duration::from_secs(40);
-
-async fn until(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < LIMIT, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// How many tasks each worker runs.
 fn loads(streams: &RunningStreams) -> Vec<usize> {
@@ -35,19 +23,14 @@ fn total(counts: &Counts) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paused_tasks_wait_and_workers_come_and_go() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "lifecycle");
-    topics.create("lines", 2).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("lifecycle", 2).await;
+    let WordCountScenario { broker, topics } = &scenario;
     let state = tempfile::tempdir().unwrap();
-    let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-    let config = broker.config(&topics.name("app"), state.path());
-    let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
-    assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
+    let streams = scenario.start(scenario.config(state.path())).await;
     let send = async || topics.send("lines", (0..500).map(|number| format!("w{}", number % 20))).await;
 
     // One of the two counting tasks stands still: the other goes on.
-    until("four tasks run", || loads(&streams) == [4]).await;
+    until("four tasks run", async || (loads(&streams) == [4]).then_some(())).await;
     streams.pause_task(TaskId::new(1, 0));
     send().await;
     let counts = topics.read_until("counts", |counts| total(counts) > 0).await;
@@ -59,13 +42,13 @@ async fn paused_tasks_wait_and_workers_come_and_go() {
     assert!(streams.is_paused());
     send().await;
     assert_eq!(streams.add_worker().await.unwrap(), 1);
-    until("the second worker has its share", || loads(&streams) == [2, 2]).await;
+    until("the second worker has its share", async || (loads(&streams) == [2, 2]).then_some(())).await;
     assert_eq!(total(&topics.read("counts").await), 500, "nothing is processed while all is paused");
     streams.resume();
     topics.read_until("counts", |counts| total(counts) == 1_000).await;
 
     assert_eq!(streams.remove_worker().await.unwrap(), Some(1));
-    until("the first worker has all again", || loads(&streams) == [4]).await;
+    until("the first worker has all again", async || (loads(&streams) == [4]).then_some(())).await;
     assert_eq!(streams.remove_worker().await.unwrap(), None, "the last one stays");
     send().await;
     let counts = topics.read_until("counts", |counts| total(counts) >= 1_500).await;
@@ -79,23 +62,18 @@ async fn paused_tasks_wait_and_workers_come_and_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_that_a_source_has_got_are_reported_and_stop_nothing() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "growth");
-    topics.create("lines", 2).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("growth", 2).await;
+    let WordCountScenario { broker, topics } = &scenario;
     let state = tempfile::tempdir().unwrap();
-    let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-    let mut config = broker.config(&topics.name("app"), state.path());
-    config.set("metadata.max.age.ms", "300").unwrap();
-    let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
-    assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
-    until("this instance leads", || streams.status().leader).await;
+    let config = scenario.config(state.path()).with("metadata.max.age.ms", "300").unwrap();
+    let streams = scenario.start(config).await;
+    until("this instance leads", async || (streams.status().leader).then_some(())).await;
     let wire = WireClient::new(WireConfig::new(broker.bootstrap()));
     let lines = topics.name("lines");
     let grown = wire.create_partitions(&[(&lines, 3)]).await.unwrap();
     grown.into_values().for_each(|result| result.unwrap());
     let fault = || streams.status().topic_fault.unwrap_or_default();
-    until("the growth is reported", || fault().contains("partitions")).await;
+    until("the growth is reported", async || (fault().contains("partitions")).then_some(())).await;
     assert!(fault().contains("words-repartition"), "{}", fault());
     topics.send("lines", (0..300).map(|_| "word".to_owned())).await;
     topics.read_until("counts", |counts| total(counts) >= 200).await;

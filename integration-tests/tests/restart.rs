@@ -3,12 +3,8 @@
 // A test that meets an error has failed.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use integration_tests::{Counts, WordCountScenario, count_of};
 
-use integration_tests::{Counts, TestBroker, Topics, count_of, word_count};
-use streams_dsl::{KafkaStreams, StreamsState};
-
-const LIMIT: Duration = Duration::from_secs(30);
 const WORDS: i64 = 50;
 
 fn lines(count: i64) -> impl Iterator<Item = String> {
@@ -17,18 +13,13 @@ fn lines(count: i64) -> impl Iterator<Item = String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_go_on_after_a_restart_and_after_the_state_is_deleted() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "restart");
-    topics.create("lines", 4).await;
-    topics.create("counts", 2).await;
+    let scenario = WordCountScenario::new("restart", 4).await;
+    let topics = &scenario.topics;
     let state = tempfile::tempdir().unwrap();
     let application = topics.name("app");
     let run = async |rounds: i64| {
         topics.send("lines", lines(1_000)).await;
-        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-        let config = broker.config(&application, state.path());
-        let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
-        assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
+        let streams = scenario.start(scenario.config(state.path())).await;
         let total = |counts: &Counts| counts.keys().map(|word| count_of(counts, word)).sum::<i64>();
         let counts = topics.read_until("counts", |counts| total(counts) >= rounds * 3_000).await;
         for word in 0..WORDS {

@@ -4,40 +4,27 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use integration_tests::{Counts, TestBroker, Topics, count_of, word_count};
+use integration_tests::{Counts, WordCountScenario, count_of, until};
+use streams_dsl::RunningStreams;
 use streams_dsl::topology::TaskId;
-use streams_dsl::{KafkaStreams, RunningStreams};
-
-const LIMIT: Duration = Duration::from_secs(30);
 
 async fn until_tasks(streams: &RunningStreams, count: usize) -> BTreeSet<TaskId> {
-    let begun = std::time::Instant::now();
-    loop {
-        let status = streams.status();
-        let running = status.tasks.iter().filter(|(_, task)| task.running).map(|(id, _)| *id);
-        let running: BTreeSet<TaskId> = running.collect();
-        if running.len() == count && status.tasks.len() == count {
-            return running;
-        }
-        assert!(begun.elapsed() < LIMIT, "{count} tasks expected, {running:?} run");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let running = async || {
+        let tasks = streams.status().tasks;
+        let running: BTreeSet<TaskId> =
+            tasks.iter().filter(|(_, task)| task.running).map(|(id, _)| *id).collect();
+        (running.len() == count && tasks.len() == count).then_some(running)
+    };
+    until(&format!("{count} tasks run"), running).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_share_the_tasks_and_lose_nothing() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "scale-out");
-    topics.create("lines", 4).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("scale-out", 4).await;
+    let topics = &scenario.topics;
     let state = tempfile::tempdir().unwrap();
-    let start = async || {
-        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-        let config = broker.config(&topics.name("app"), state.path());
-        KafkaStreams::new(topology, config).unwrap().start().await.unwrap()
-    };
+    let start = async || scenario.start(scenario.config(state.path())).await;
     let send = async || topics.send("lines", (0..500).map(|number| format!("all w{}", number % 20))).await;
 
     let first = start().await;

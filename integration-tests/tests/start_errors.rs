@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use integration_tests::{TestBroker, Topics, word_count};
+use integration_tests::{TestBroker, Topics, WordCountScenario, word_count};
 use streams_dsl::{Error, KafkaStreams, StreamsConfig};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,20 +35,14 @@ async fn a_missing_source_topic_is_named_after_the_start_timeout() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_cannot_be_read_ends_the_application_with_its_place() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "unreadable");
-    topics.create("lines", 1).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("unreadable", 1).await;
+    let topics = &scenario.topics;
     let state = tempfile::tempdir().unwrap();
     topics.send("lines", ["fine".to_owned(), "fine too".to_owned()]).await;
     topics.send_bytes("lines", &[0xff, 0xfe]).await;
     let start = async |policy: &str| {
-        let config = broker
-            .config(&topics.name("app"), state.path())
-            .with("deserialization.exception.handler", policy)
-            .unwrap();
-        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-        KafkaStreams::new(topology, config).unwrap().start().await.unwrap()
+        let config = scenario.config(state.path()).with("deserialization.exception.handler", policy).unwrap();
+        scenario.instance(config).start().await.unwrap()
     };
     let failed = start("fail").await.run_until(std::future::pending::<()>()).await.unwrap_err();
     let text = failed.to_string();

@@ -1,11 +1,9 @@
 //! A table is followed while its application runs.
 
-use integration_tests::{TestBroker, Topics};
+use integration_tests::{LIMIT, TestBroker, Topics};
 use streams_dsl::prelude::*;
 use streams_dsl::serdes::Void;
 use tokio_stream::StreamExt;
-
-use super::LIMIT;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_change_of_a_count_is_told_in_order() {

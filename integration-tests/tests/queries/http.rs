@@ -12,7 +12,7 @@ use streams_dsl::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{LIMIT, until};
+use integration_tests::{LIMIT, until};
 
 /// The status and body of a GET.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {

@@ -9,7 +9,7 @@ use streams_dsl::http::{HttpOptions, Served, StartWithHttp};
 use streams_dsl::{KafkaStreams, StreamsState};
 
 use crate::http::get_json;
-use crate::{LIMIT, until};
+use integration_tests::{LIMIT, until};
 
 const WORDS: u64 = 300;
 const CLIENTS: u64 = 4;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use integration_tests::{TestBroker, Topics, word_count};
+use integration_tests::{LIMIT, WordCountScenario, until};
 use streams_dsl::query::QueryError;
 use streams_dsl::state::Position;
 use streams_dsl::stores::{KeyValueStore, QueryKeyValue};
-use streams_dsl::{KafkaStreams, RunningStreams, StreamsState, TopicPartition};
-
-use crate::{LIMIT, until};
+use streams_dsl::{RunningStreams, TopicPartition};
 
 type Counts = KeyValueStore<String, i64>;
 
@@ -18,15 +16,10 @@ async fn count(streams: &RunningStreams, word: &str) -> Result<Option<i64>, Quer
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_are_read_by_key_range_prefix_and_position() {
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "queries");
-    topics.create("lines", 2).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("queries", 2).await;
+    let topics = &scenario.topics;
     let state = tempfile::tempdir().unwrap();
-    let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-    let config = broker.config(&topics.name("app"), state.path());
-    let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
-    assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
+    let streams = scenario.start(scenario.config(state.path())).await;
     topics.send("lines", ["tea milk tea", "team", "milk"].map(str::to_owned)).await;
     until("tea is counted", async || count(&streams, "tea").await.unwrap().filter(|count| *count == 2)).await;
     until("milk is counted", async || count(&streams, "milk").await.unwrap().filter(|count| *count == 2))
@@ -85,18 +78,11 @@ async fn stores_are_read_by_key_range_prefix_and_position() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_with_another_instance_names_it_and_a_standby_answers_where_it_may() {
     const WORDS: usize = 40;
-    let broker = TestBroker::start().await;
-    let topics = Topics::new(broker.bootstrap(), "query-owners");
-    topics.create("lines", 2).await;
-    topics.create("counts", 1).await;
+    let scenario = WordCountScenario::new("query-owners", 2).await;
+    let topics = &scenario.topics;
     let start = async |server: &str, state: &std::path::Path| {
-        let topology = word_count(&topics.name("lines"), &topics.name("counts"));
-        let mut config = broker.config(&topics.name("app"), state);
-        config.set("num.standby.replicas", "1").unwrap();
-        config.set("application.server", server).unwrap();
-        let streams = KafkaStreams::new(topology, config).unwrap().start().await.unwrap();
-        assert!(streams.wait_for(StreamsState::Running, LIMIT).await);
-        streams
+        let config = scenario.config(state).standby_replicas(1).with("application.server", server);
+        scenario.start(config.unwrap()).await
     };
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = start("first:1", here.path()).await;
