@@ -1,21 +1,28 @@
 //! The way of a coordinator's records into its topic: in order, many to a batch, confirmed when durable.
 //!
 //! Records are queued while the coordinator's state machine is locked, so the log has them in the order of its
-//! decisions. One task writes them; what arrives while a write is on its way to the disk goes into the next one
-//! together.
+//! decisions. One task writes them. While one write is on its way to the disk a second one is made, which the disk
+//! finds ready; what arrives then goes into the next one together.
 
 mod internal_log;
 pub(crate) mod marker;
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::protocol::ErrorCode;
 
+use self::internal_log::Written;
 pub(crate) use self::internal_log::{InternalLog, Replayed};
+pub(crate) use self::marker::EndMarker;
 
 /// How many appends one write round takes at most.
 const MAX_APPENDS_PER_ROUND: usize = 1024;
+
+/// How many rounds may be on their way to the disk.
+const MAX_ROUNDS_UNDER_WAY: usize = 2;
 
 /// How large a batch may grow before the next is begun.
 const MAX_BATCH_BYTES: usize = 512 * 1024;
@@ -44,7 +51,8 @@ pub(crate) struct Append {
     pub(crate) producer: Option<ProducerIdentity>,
     /// What.
     pub(crate) content: Content,
-    /// Set when the coordinator is to be told that it is durable, or that it failed.
+    /// Set when the coordinator is to be told that it is durable, or that it failed. What nobody waits for gets to the
+    /// disk with what comes next, or with the next housekeeping.
     pub(crate) then: Option<AppendId>,
 }
 
@@ -62,17 +70,8 @@ pub(crate) enum Place {
 pub(crate) enum Content {
     /// Records.
     Records(Vec<JournalRecord>),
-    /// The marker that ends the producer's transaction: true commits it.
-    Marker(bool),
-}
-
-/// The topic that a journal writes to.
-pub(crate) trait JournalTopic: Send + Sync + 'static {
-    /// The partition of a group or transactional id, by Apache Kafka's rule.
-    fn partition_of(&self, key: &str) -> i32;
-
-    /// Appends batches in order and waits until all are durable; one outcome per batch.
-    fn append(&self, batches: Vec<JournalBatch>) -> impl Future<Output = Vec<Result<(), ErrorCode>>> + Send;
+    /// The marker that ends the producer's transaction.
+    Marker(EndMarker),
 }
 
 /// What becomes one batch.
@@ -88,22 +87,67 @@ pub(crate) struct JournalBatch {
     pub(crate) then: Vec<AppendId>,
 }
 
+/// A round of batches that have been written, and who waits for each.
+type Round = VecDeque<(Vec<AppendId>, Result<Written, ErrorCode>)>;
+
 /// Writes what is queued until the queue is closed; `confirm` is told the outcome of each append that asked.
-pub(crate) async fn run<T: JournalTopic>(
-    topic: T,
+pub(crate) async fn run(
+    log: InternalLog,
     mut queue: mpsc::UnboundedReceiver<Append>,
     confirm: impl Fn(&[AppendId], Result<(), ErrorCode>),
 ) {
-    let mut round = Vec::new();
-    while queue.recv_many(&mut round, MAX_APPENDS_PER_ROUND).await > 0 {
-        let mut batches = batch(round.drain(..), |key| topic.partition_of(key));
-        let waiting: Vec<Vec<AppendId>> =
-            batches.iter_mut().map(|batch| std::mem::take(&mut batch.then)).collect();
-        let outcomes = topic.append(batches).await;
-        for (ids, outcome) in waiting.iter().zip(outcomes) {
-            confirm(ids, outcome);
+    let (mut appends, mut is_open) = (Vec::new(), true);
+    let mut under_way: VecDeque<Round> = VecDeque::new();
+    while is_open || !under_way.is_empty() {
+        let may_write = is_open && under_way.len() < MAX_ROUNDS_UNDER_WAY;
+        tokio::select! {
+            biased;
+            outcome = first_outcome(&mut under_way), if !under_way.is_empty() => {
+                if let Some((ids, outcome)) = outcome {
+                    confirm(&ids, outcome);
+                }
+            }
+            count = queue.recv_many(&mut appends, MAX_APPENDS_PER_ROUND), if may_write => {
+                is_open = count > 0;
+                let round = write(&log, batch(appends.drain(..), |key| log.partition_of(key)));
+                under_way.extend((!round.is_empty()).then_some(round));
+            }
         }
     }
+}
+
+/// Writes the batches; those for which somebody waits are to be synced.
+fn write(log: &InternalLog, batches: Vec<JournalBatch>) -> Round {
+    let mut round = Round::new();
+    for mut batch in batches {
+        let ids = std::mem::take(&mut batch.then);
+        let written = log.append(batch);
+        if ids.is_empty() {
+            // The log has told of a failure.
+            continue;
+        }
+        if let Ok(written) = &written {
+            written.request_sync();
+        }
+        round.push_back((ids, written));
+    }
+    round
+}
+
+/// The outcome of the oldest batch under way, with those who wait for it. Cancel-safe: it leaves the queue only when it
+/// is complete.
+async fn first_outcome(under_way: &mut VecDeque<Round>) -> Option<(Vec<AppendId>, Result<(), ErrorCode>)> {
+    let round = under_way.front_mut()?;
+    let outcome = match round.front() {
+        Some((_, Ok(written))) => written.wait_durable().await,
+        Some((_, Err(error))) => Err(*error),
+        None => Ok(()),
+    };
+    let confirmed = round.pop_front();
+    if round.is_empty() {
+        under_way.pop_front();
+    }
+    confirmed.map(|(ids, _)| (ids, outcome))
 }
 
 /// Puts neighbours of the same partition and transaction together.
@@ -163,7 +207,8 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_batch_and_order_is_kept() {
-        let marker = Append { content: Content::Marker(true), ..append("bb", Some(7), 0, 5) };
+        let end = EndMarker { is_commit: true, decided_ms: 0 };
+        let marker = Append { content: Content::Marker(end), ..append("bb", Some(7), 0, 5) };
         let appends = vec![
             append("a", None, 1, 1),
             append("a", None, 1, 2),

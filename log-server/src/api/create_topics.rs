@@ -16,7 +16,7 @@ use super::{Api, Reply, RequestContext, blocking};
 use crate::broker::{Broker, NODE_ID};
 use crate::protocol::ErrorCode;
 use crate::security::{Operation, Resource};
-use crate::topics::{CreateTopic, DEFINITIONS, Refusal, TopicConfig};
+use crate::topics::{CreateTopic, DEFINITIONS, Refusal, Topic, TopicConfig};
 
 /// The handler.
 pub(crate) struct CreateTopics;
@@ -91,6 +91,11 @@ async fn create(
         partitions: (topic.num_partitions != -1).then_some(topic.num_partitions),
         configs: BTreeMap::new(),
     };
+    if Topic::is_internal_name(&request.name) {
+        let reason =
+            format!("Topic '{}' belongs to the server, which makes it when it is needed.", request.name);
+        return Err((ErrorCode::TopicAlreadyExists, reason));
+    }
     if !topic.assignments.is_empty() {
         let ours =
             |assignment: &kafka_protocol::messages::create_topics_request::CreatableReplicaAssignment| {

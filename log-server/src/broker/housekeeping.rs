@@ -49,6 +49,7 @@ impl Broker {
         for topic in self.topics().all() {
             for log in topic.partitions().iter() {
                 log.sync_closed_segments();
+                log.sync_what_was_left();
                 log.expire_producers(now_ms, PRODUCER_EXPIRATION_MS);
                 if let Some(start) = log.retention_start(now_ms)? {
                     // It is below the high watermark, so it cannot be refused.

@@ -16,7 +16,7 @@ use super::classic::{HeartbeatRequest, JoinRequest, LeavingMember, SyncRequest};
 use super::coordinator::{CommitRequest, FetchedOffset, GroupCoordinator, GroupDescription, GroupListing};
 use super::effects::{Effects, JoinReply, SyncReply, Ticket};
 use crate::clock::Clock;
-use crate::journal::{self, Append, AppendId, InternalLog, JournalTopic, ProducerIdentity};
+use crate::journal::{self, Append, AppendId, EndMarker, InternalLog, ProducerIdentity};
 use crate::moment::Moment;
 
 /// All groups of the server, as the API handlers see them.
@@ -238,11 +238,11 @@ impl GroupDriver {
         &self,
         partition: i32,
         producer: ProducerIdentity,
-        is_commit: bool,
+        end: EndMarker,
     ) -> impl Future<Output = Result<(), ResponseError>> + Send + 'static + use<> {
         let answer = self.step(|state, _| {
             let (ticket, answer) = open(&mut state.next_ticket, &mut state.writes);
-            (answer, state.coordinator.write_marker(partition, producer, is_commit, ticket))
+            (answer, state.coordinator.write_marker(partition, producer, end, ticket))
         });
         durable(answer)
     }

@@ -23,17 +23,17 @@ impl GroupDriver {
     /// the disk.
     ///
     /// # Errors
-    /// [`Error`] if the topic cannot be made or read.
+    /// [`Error`] if the topic cannot be read.
     pub(crate) fn open(
-        topics: &TopicRegistry,
+        topics: &Arc<TopicRegistry>,
         config: GroupConfig,
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let clock = Arc::clone(topics.clock());
-        let log = InternalLog::open(topics, OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;
+        let log = InternalLog::new(topics, OFFSETS_TOPIC, OFFSETS_PARTITIONS);
         let now = clock.now();
         let mut coordinator = GroupCoordinator::new(config, now);
-        log.replay(topics, |replayed| match replayed {
+        log.replay(|replayed| match replayed {
             Replayed::Record { producer_id, key, value } => {
                 coordinator.restore_record(producer_id, key, value, now)
             }

@@ -4,30 +4,50 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::marker::{append_marker, read_marker};
-use super::{Content, JournalBatch, JournalRecord, JournalTopic, ProducerIdentity};
+use super::{Content, JournalBatch, JournalRecord, ProducerIdentity};
 use crate::error::Error;
 use crate::log::{Appended, PartitionLog};
 use crate::protocol::ErrorCode;
 use crate::protocol::fields::RecordError;
 use crate::records::{BatchBuilder, BatchHeader, NO_SEQUENCE, NewRecord, Record};
-use crate::topics::{Topic, TopicRegistry};
+use crate::topics::TopicRegistry;
 
-/// The partition logs of an internal topic.
+/// The partition logs of an internal topic, which is made when the first record comes: a server that has nothing to
+/// remember starts with three syncs instead of thirteen.
 #[derive(Debug, Clone)]
 pub(crate) struct InternalLog {
-    topic: Arc<Topic>,
+    topics: Arc<TopicRegistry>,
+    name: &'static str,
+    /// How many partitions it gets when it is made.
+    partitions: i32,
+}
+
+/// A batch that is in the log and on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Written {
+    log: Arc<PartitionLog>,
+    end_offset: i64,
+}
+
+impl Written {
+    /// Has it synced, as the policy says.
+    pub(super) fn request_sync(&self) {
+        self.log.request_sync();
+    }
+
+    /// Waits until it is durable.
+    ///
+    /// # Errors
+    /// A storage error.
+    pub(super) async fn wait_durable(&self) -> Result<(), ErrorCode> {
+        self.log.wait_durable(self.end_offset).await
+    }
 }
 
 impl InternalLog {
-    /// Opens an internal topic, which is made if it does not exist. Blocks on the disk.
-    ///
-    /// # Errors
-    /// [`Error::Config`] if it cannot be made.
-    pub(crate) fn open(topics: &TopicRegistry, name: &str, partitions: i32) -> Result<Self, Error> {
-        let topic = topics.internal(name, partitions).map_err(|code| {
-            Error::Config(format!("topic {name} cannot be created: {code}; is the data directory writable?"))
-        })?;
-        Ok(Self { topic })
+    /// The topic of that name; `partitions` counts if it does not exist yet.
+    pub(crate) fn new(topics: &Arc<TopicRegistry>, name: &'static str, partitions: i32) -> Self {
+        Self { topics: Arc::clone(topics), name, partitions }
     }
 
     /// Visits everything that the log holds, in order within each partition. Blocks on the disk.
@@ -36,12 +56,12 @@ impl InternalLog {
     /// [`Error::Damaged`] if something cannot be read.
     pub(crate) fn replay(
         &self,
-        topics: &TopicRegistry,
         mut visit: impl FnMut(Replayed<'_>) -> Result<(), RecordError>,
     ) -> Result<(), Error> {
-        for log in self.topic.partitions().iter() {
+        let Some(topic) = self.topics.get(self.name) else { return Ok(()) };
+        for log in topic.partitions().iter() {
             let mut fault = None;
-            let read = topics.read_internal(&self.topic.name, log.partition(), |header, record| {
+            let read = self.topics.read_internal(self.name, log.partition(), |header, record| {
                 let Some(replayed) = Replayed::of(header, record) else { return ControlFlow::Continue(()) };
                 match visit(replayed) {
                     Ok(()) => ControlFlow::Continue(()),
@@ -60,16 +80,26 @@ impl InternalLog {
         Ok(())
     }
 
-    fn begin(&self, batch: JournalBatch) -> Result<(Arc<PartitionLog>, Appended), ErrorCode> {
-        let log = self.topic.partition(batch.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    /// The partition of a group or transactional id, by Apache Kafka's rule.
+    pub(crate) fn partition_of(&self, key: &str) -> i32 {
+        let present = self.topics.get(self.name).map(|topic| topic.partitions().len());
+        partition_of(key, present.unwrap_or(self.partitions.unsigned_abs() as usize))
+    }
+
+    /// Appends a batch. The first one in the life of a data directory blocks on the disk, to make the topic.
+    ///
+    /// # Errors
+    /// A storage error, or the reason why the topic cannot be made.
+    pub(super) fn append(&self, batch: JournalBatch) -> Result<Written, ErrorCode> {
+        let topic = self.topics.internal(self.name, self.partitions)?;
+        let log = topic.partition(batch.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let appended = match (batch.content, batch.producer) {
             (Content::Records(records), producer) => append_records(&log, producer, records)?,
-            (Content::Marker(is_commit), Some(producer)) => append_marker(&log, producer, is_commit)?,
+            (Content::Marker(end), Some(producer)) => append_marker(&log, producer, end)?,
             // A marker is always some producer's.
             (Content::Marker(_), None) => return Err(ErrorCode::UnknownServerError),
         };
-        log.request_sync();
-        Ok((log, appended))
+        Ok(Written { log, end_offset: appended.end_offset })
     }
 }
 
@@ -104,24 +134,6 @@ impl<'a> Replayed<'a> {
         }
         let producer_id = header.is_transactional().then_some(header.producer_id);
         Some(Self::Record { producer_id, key, value: record.value })
-    }
-}
-
-impl JournalTopic for InternalLog {
-    fn partition_of(&self, key: &str) -> i32 {
-        partition_of(key, self.topic.partitions().len())
-    }
-
-    async fn append(&self, batches: Vec<JournalBatch>) -> Vec<Result<(), ErrorCode>> {
-        let begun: Vec<_> = batches.into_iter().map(|batch| self.begin(batch)).collect();
-        let mut outcomes = Vec::with_capacity(begun.len());
-        for append in begun {
-            outcomes.push(match append {
-                Ok((log, appended)) => log.wait_durable(appended.end_offset).await,
-                Err(error) => Err(error),
-            });
-        }
-        outcomes
     }
 }
 

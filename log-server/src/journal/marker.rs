@@ -15,6 +15,16 @@ const COMMIT: i16 = 1;
 /// The coordinator's own epoch in the marker. It tells coordinators on different brokers apart; here is one.
 const COORDINATOR_EPOCH: i32 = 0;
 
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EndMarker {
+    /// Commit, or abort.
+    pub(crate) is_commit: bool,
+    /// When that was decided: after the transaction began, and before the id's next one does. So the marker's timestamp
+    /// tells which transaction it ended.
+    pub(crate) decided_ms: i64,
+}
+
 /// Appends the marker that commits or aborts the producer's transaction in a partition. The caller waits for the
 /// disk.
 ///
@@ -23,10 +33,10 @@ const COORDINATOR_EPOCH: i32 = 0;
 pub(crate) fn append_marker(
     log: &PartitionLog,
     producer: ProducerIdentity,
-    is_commit: bool,
+    end: EndMarker,
 ) -> Result<Appended, ErrorCode> {
-    let (kind, marker) = if is_commit { (COMMIT, Marker::Commit) } else { (ABORT, Marker::Abort) };
-    let mut builder = BatchBuilder::new(log.now_ms())
+    let (kind, marker) = if end.is_commit { (COMMIT, Marker::Commit) } else { (ABORT, Marker::Abort) };
+    let mut builder = BatchBuilder::new(end.decided_ms)
         .producer(producer.id, producer.epoch, NO_SEQUENCE)
         .transactional(true);
     builder.push(&record(kind));

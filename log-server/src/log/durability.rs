@@ -1,7 +1,6 @@
 //! How a log gets to the disk: group commit, waiting for it, closing.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::partition_log::{PartitionLog, lock};
 use super::producer_snapshot;
@@ -9,11 +8,36 @@ use crate::config::FsyncPolicy;
 use crate::error::Error;
 use crate::protocol::ErrorCode;
 
+/// Where a log is with being synced: at most one thread does it at a time.
+#[derive(Debug, Default)]
+pub(super) struct SyncTurn {
+    /// Something was appended since the last sync began.
+    is_wanted: bool,
+    is_running: bool,
+}
+
 impl PartitionLog {
     /// Asks for a sync of what has been appended, unless the policy leaves it to the operating system.
     pub(crate) fn request_sync(self: &Arc<Self>) {
-        if self.options.fsync != FsyncPolicy::Never && !self.sync_requested.swap(true, Ordering::AcqRel) {
+        if self.options.fsync == FsyncPolicy::Never {
+            return;
+        }
+        let is_asked_for = {
+            let mut turn = lock(&self.sync_turn);
+            // Whoever syncs now has it synced again.
+            let is_asked_for = turn.is_wanted || turn.is_running;
+            turn.is_wanted = true;
+            is_asked_for
+        };
+        if !is_asked_for {
             self.options.syncer.request(Arc::clone(self));
+        }
+    }
+
+    /// Asks for a sync of what nobody has waited for, if there is something.
+    pub(crate) fn sync_what_was_left(self: &Arc<Self>) {
+        if self.watermarks().high < lock(&self.writer).next_offset {
+            self.request_sync();
         }
     }
 
@@ -30,10 +54,31 @@ impl PartitionLog {
         }
     }
 
+    /// Takes the log's turn with a sync thread; one that comes meanwhile is taken afterwards.
+    pub(crate) fn sync(self: &Arc<Self>) {
+        {
+            let mut turn = lock(&self.sync_turn);
+            if turn.is_running {
+                turn.is_wanted = true;
+                return;
+            }
+            *turn = SyncTurn { is_wanted: false, is_running: true };
+        }
+        self.force();
+        let is_wanted = {
+            let mut turn = lock(&self.sync_turn);
+            turn.is_running = false;
+            turn.is_wanted
+        };
+        if is_wanted {
+            // Behind the other logs that wait.
+            self.options.syncer.request(Arc::clone(self));
+        }
+    }
+
     /// Forces everything that has been appended to the disk, then makes it visible. An error stops the
     /// partition: after a failed sync nobody knows what the pages hold, and trying again may claim success.
-    pub(crate) fn sync(&self) {
-        self.sync_requested.store(false, Ordering::Release);
+    fn force(&self) {
         let (marks, active, closed) = {
             let mut writer = lock(&self.writer);
             (self.marks_of(&writer), Arc::clone(&writer.active), std::mem::take(&mut writer.unsynced))
@@ -64,7 +109,7 @@ impl PartitionLog {
     pub(crate) fn sync_closed_segments(&self) {
         let waiting = !lock(&self.writer).unsynced.is_empty();
         if waiting && self.options.fsync == FsyncPolicy::Never {
-            self.sync();
+            self.force();
         }
     }
 
@@ -79,7 +124,7 @@ impl PartitionLog {
     /// # Errors
     /// [`Error::Storage`].
     pub(crate) fn close(&self) -> Result<(), Error> {
-        self.sync();
+        self.force();
         if self.watermarks().failed {
             let source = std::io::Error::other("an earlier write or sync failed");
             return Err(Error::Storage { action: "close", path: self.directory.clone(), source });

@@ -10,6 +10,7 @@ mod compaction;
 mod durability;
 mod index;
 mod leader_epochs;
+mod marker_search;
 mod partition_log;
 mod producer_snapshot;
 mod producer_state;
@@ -23,6 +24,7 @@ mod syncer;
 mod txn_index;
 
 pub(crate) use checkpoint::OffsetCheckpoint;
+pub(crate) use marker_search::FoundMarker;
 pub(crate) use partition_log::{Appended, LogOptions, PartitionLog};
 pub(crate) use producer_state::{Marker, ProducerEntry};
 pub(crate) use read::{FetchedRecords, Isolation, TimestampQuery};

@@ -1,12 +1,12 @@
 //! One partition's log: appends, watermarks, segments.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::durability::SyncTurn;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
 use super::producer_state::{Marker, ProducerEntry, ProducerStates, Verdict};
@@ -34,10 +34,10 @@ pub(crate) struct LogOptions {
 }
 
 impl LogOptions {
-    /// The operating system's disk and clocks, and a sync thread of its own.
+    /// The operating system's disk and clocks, and sync threads of its own.
     ///
     /// # Errors
-    /// [`Error::Config`] if the thread cannot be started.
+    /// [`Error::Config`] if a thread cannot be started.
     pub(crate) fn system(fsync: FsyncPolicy) -> Result<Self, Error> {
         let (syncer, clock) = (Syncer::start(fsync)?, Arc::new(SystemClock::start()));
         Ok(LogOptions { fsync, syncer, disk: Arc::new(OsDisk), clock })
@@ -99,8 +99,8 @@ pub(crate) struct PartitionLog {
     pub(super) watermarks: watch::Sender<Watermarks>,
     /// Fetch requests that wait for records; each is woken once.
     fetch_waiters: Mutex<Vec<Arc<Notify>>>,
-    /// Whether the syncer has been told of appends since it last looked.
-    pub(super) sync_requested: AtomicBool,
+    /// Whether a sync is asked for or under way.
+    pub(super) sync_turn: Mutex<SyncTurn>,
     /// Everything before is on the disk with its indexes: recovery begins here.
     pub(super) recovery_point: Mutex<i64>,
     pub(super) options: LogOptions,
@@ -153,7 +153,7 @@ impl PartitionLog {
             segments: RwLock::new(Arc::new(segments)),
             watermarks: watch::Sender::new(watermarks),
             fetch_waiters: Mutex::new(Vec::new()),
-            sync_requested: AtomicBool::new(false),
+            sync_turn: Mutex::default(),
             options,
         }
     }

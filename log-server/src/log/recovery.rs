@@ -343,7 +343,7 @@ fn replay_marker(
 }
 
 /// Reads the key and value of a control record: version and type, version and coordinator epoch.
-fn decode_marker(key: &[u8], value: &[u8]) -> Option<(Marker, i32)> {
+pub(super) fn decode_marker(key: &[u8], value: &[u8]) -> Option<(Marker, i32)> {
     let kind = i16::from_be_bytes([*key.get(2)?, *key.get(3)?]);
     let marker = match kind {
         0 => Marker::Abort,

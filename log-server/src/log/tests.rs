@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 mod damaged_tails;
 mod failing_disk;
+mod group_commit;
+mod marker_search;
 mod power_cuts;
 
 use super::*;

@@ -34,7 +34,12 @@ impl Topic {
 
     /// Whether the topic belongs to the server: clients may read it, not write it.
     pub(crate) fn is_internal(&self) -> bool {
-        INTERNAL.contains(&&*self.name)
+        Self::is_internal_name(&self.name)
+    }
+
+    /// Whether the name is that of a topic which the server makes for itself when it is needed.
+    pub(crate) fn is_internal_name(name: &str) -> bool {
+        INTERNAL.contains(&name)
     }
 
     /// The topic's configuration.

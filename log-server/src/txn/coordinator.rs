@@ -2,7 +2,12 @@
 //!
 //! A step is decided, written, and only then true: until the log has confirmed it, the id is what it was. Requests
 //! that arrive meanwhile wait for their turn and then find the outcome.
+//!
+//! The end of a transaction is written in one round: its decision and its markers at the same time. A power cut may
+//! then keep a marker and lose the decision, so at the start the markers of open transactions are looked for, and one
+//! that is found is the decision (`adopt`). Therefore a decision that has been made stands, whatever fails.
 
+mod adopt;
 mod end;
 mod init;
 mod restore;
@@ -15,14 +20,14 @@ use std::time::Duration;
 use super::config::TxnConfig;
 use super::records;
 use super::transaction::{EpochChange, Participant, Transaction, TransactionState};
-use crate::journal::{Append, AppendId, Content, Place, ProducerIdentity};
+use crate::journal::{Append, AppendId, Content, EndMarker, Place, ProducerIdentity};
 use crate::moment::Moment;
 use crate::protocol::ErrorCode;
 
 /// Names a request that waits for its answer.
 pub(crate) type Ticket = u64;
 
-/// Names a step: its append, or its markers.
+/// Names a step: its append, and its markers.
 pub(crate) type StepId = AppendId;
 
 /// What a producer asks for.
@@ -75,8 +80,8 @@ pub(crate) struct Markers {
     pub(crate) transactional_id: String,
     /// The producer as the markers name it.
     pub(crate) producer: ProducerIdentity,
-    /// Commit, or abort.
-    pub(crate) is_commit: bool,
+    /// What the markers say.
+    pub(crate) end: EndMarker,
     /// Where.
     pub(crate) partitions: BTreeSet<Participant>,
 }
@@ -120,8 +125,12 @@ struct Step {
     next: Transaction,
     /// The request that asked for it.
     ticket: Option<Ticket>,
-    /// False while the record is on its way to the log, true while the markers are.
+    /// The record is on its way to the log.
+    is_writing: bool,
+    /// The markers are on their way to theirs.
     is_marking: bool,
+    /// The end of a transaction failed in part: it is tried again.
+    has_failed: bool,
 }
 
 impl TxnCoordinator {
@@ -149,53 +158,56 @@ impl TxnCoordinator {
     /// The record of a step is durable, or has failed.
     pub(crate) fn appended(&mut self, step: StepId, outcome: Result<(), ErrorCode>, now: Moment) -> Effects {
         let mut out = Effects::default();
-        let Some(id) = self.steps.remove(&step) else { return out };
-        let Some(entry) = self.ids.get_mut(&id) else { return out };
-        let Some(Step { next, ticket, .. }) = entry.step.take_if(|present| present.id == step) else {
+        let Some((id, entry)) = self.entry_of(step) else { return out };
+        let Some(present) = entry.step.as_mut() else { return out };
+        if let Err(error) = outcome {
+            tracing::warn!(id, code = error.code(), "transaction record could not be written");
+            let is_decision = present.next.state.prepared().is_some();
+            let ticket = present.ticket.take();
+            // What waits would fail the same way.
+            let waiting = entry.waiting.drain(..).map(|(ticket, _)| ticket);
+            let tickets = ticket.into_iter().chain(waiting);
+            out.replies.extend(tickets.map(|ticket| (ticket, Err(ErrorCode::CoordinatorNotAvailable))));
+            match is_decision {
+                true => self.try_again_later(&id, now),
+                false => self.drop_step(&id),
+            }
             return out;
-        };
-        match outcome {
-            Ok(()) => {
-                let is_decided = next.state.prepared().is_some();
-                self.become_next(&id, next, now);
-                if is_decided {
-                    self.mark(&id, ticket, &mut out);
-                } else {
-                    self.answer(&id, ticket, &mut out);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(id, code = error.code(), "transaction record could not be written");
-                // What waits would fail the same way.
-                let waiting = entry.waiting.drain(..).map(|(ticket, _)| ticket);
-                let tickets = ticket.into_iter().chain(waiting);
-                out.replies.extend(tickets.map(|ticket| (ticket, Err(ErrorCode::CoordinatorNotAvailable))));
-                return out;
-            }
         }
-        self.serve_waiting(&id, now, &mut out);
+        present.is_writing = false;
+        if present.next.state.prepared().is_none() {
+            let Some(Step { next, ticket, .. }) = entry.step.take() else { return out };
+            self.steps.remove(&step);
+            self.become_next(&id, next, now);
+            self.answer(&id, ticket, &mut out);
+            self.serve_waiting(&id, now, &mut out);
+        } else if present.is_marking {
+            let (decided, has_failed) = (present.next.clone(), present.has_failed);
+            self.become_next(&id, decided, now);
+            if has_failed {
+                self.try_again_later(&id, now);
+            }
+        } else {
+            self.complete(&id, now, &mut out);
+        }
         out
     }
 
     /// The markers of a step are durable, or some could not be written.
     pub(crate) fn marked(&mut self, step: StepId, outcome: Result<(), ErrorCode>, now: Moment) -> Effects {
         let mut out = Effects::default();
-        let Some(id) = self.steps.remove(&step) else { return out };
-        let Some(entry) = self.ids.get_mut(&id) else { return out };
-        let Some(present) = entry.step.as_mut().filter(|present| present.id == step) else { return out };
+        let Some((id, entry)) = self.entry_of(step) else { return out };
+        let Some(present) = entry.step.as_mut() else { return out };
         if outcome.is_err() {
-            // The decision stands: the markers are written as soon as that works again.
             let ticket = present.ticket.take();
             out.replies.extend(ticket.map(|ticket| (ticket, Err(ErrorCode::CoordinatorNotAvailable))));
-            let retry = now.after(self.config.marker_retry);
-            self.set_deadline(&id, Some(retry));
+            self.try_again_later(&id, now);
             return out;
         }
-        let Some(Step { next, ticket, .. }) = entry.step.take() else { return out };
-        out.appends.push(record(&id, &next, None));
-        self.become_next(&id, next, now);
-        self.answer(&id, ticket, &mut out);
-        self.serve_waiting(&id, now, &mut out);
+        present.is_marking = false;
+        if !present.is_writing {
+            self.complete(&id, now, &mut out);
+        }
         out
     }
 
@@ -305,12 +317,7 @@ impl TxnCoordinator {
             out.replies.push((ticket, Ok(current.producer)));
             return Ok(());
         }
-        let mut next = current.updated(now.wall_ms);
-        if !is_ongoing {
-            next.state = TransactionState::Ongoing;
-            next.partitions.clear();
-            next.started_ms = now.wall_ms;
-        }
+        let mut next = if is_ongoing { current.updated(now.wall_ms) } else { current.started(now.wall_ms) };
         next.partitions.extend(partitions);
         if next.partitions.len() > max_partitions {
             return Err(ErrorCode::PolicyViolation);
@@ -339,7 +346,22 @@ impl TxnCoordinator {
         let step = self.name_step(id);
         if let Some(entry) = self.ids.get_mut(id) {
             out.appends.push(record(id, &next, Some(step)));
-            entry.step = Some(Step { id: step, next, ticket, is_marking: false });
+            let (is_writing, is_marking, has_failed) = (true, false, false);
+            entry.step = Some(Step { id: step, next, ticket, is_writing, is_marking, has_failed });
+        }
+    }
+
+    /// The id that a step under way belongs to.
+    fn entry_of(&mut self, step: StepId) -> Option<(String, &mut Entry)> {
+        let id = self.steps.get(&step)?.clone();
+        let entry = self.ids.get_mut(&id)?;
+        entry.step.as_ref().is_some_and(|present| present.id == step).then_some((id, entry))
+    }
+
+    /// Ends the step under way without outcome.
+    fn drop_step(&mut self, id: &str) {
+        if let Some(step) = self.ids.get_mut(id).and_then(|entry| entry.step.take()) {
+            self.steps.remove(&step.id);
         }
     }
 

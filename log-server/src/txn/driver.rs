@@ -69,7 +69,7 @@ impl TxnDriver {
     /// `shutdown`. Blocks on the disk.
     ///
     /// # Errors
-    /// [`Error`] if the topic cannot be made or read.
+    /// [`Error`] if the topic cannot be read.
     pub(crate) fn open(
         topics: &Arc<TopicRegistry>,
         groups: &Arc<GroupDriver>,
@@ -77,14 +77,15 @@ impl TxnDriver {
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let clock = Arc::clone(topics.clock());
-        let log = InternalLog::open(topics, TRANSACTION_TOPIC, TRANSACTION_PARTITIONS)?;
+        let log = InternalLog::new(topics, TRANSACTION_TOPIC, TRANSACTION_PARTITIONS);
         let now = clock.now();
         let mut coordinator = TxnCoordinator::new(config, now);
-        log.replay(topics, |replayed| match replayed {
+        log.replay(|replayed| match replayed {
             Replayed::Record { key, value, .. } => coordinator.restore_record(key, value),
             // There are no transactions over this topic itself.
             Replayed::Marker { .. } => Ok(()),
         })?;
+        adopt_decisions(topics, &mut coordinator)?;
         let decided = coordinator.restored(now);
         let (journal, queue) = mpsc::unbounded_channel();
         let state = State {
@@ -246,6 +247,26 @@ impl TxnDriver {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Finds the markers of transactions whose decision the log has not got.
+///
+/// # Errors
+/// [`Error::Storage`] if a partition cannot be read.
+fn adopt_decisions(topics: &TopicRegistry, coordinator: &mut TxnCoordinator) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for (id, transaction) in coordinator.open_transactions() {
+        for participant in &transaction.partitions {
+            let Some(log) = topics.log(&participant.0, participant.1) else { continue };
+            let marker = log.find_marker(transaction.producer.id, transaction.started_ms);
+            let marker = marker.map_err(Error::storage("read", log.directory()))?;
+            found.extend(marker.map(|marker| (id.to_owned(), participant.clone(), marker)));
+        }
+    }
+    for (id, participant, marker) in found {
+        coordinator.adopt(&id, &participant, marker);
+    }
+    Ok(())
 }
 
 impl State {

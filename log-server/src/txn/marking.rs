@@ -21,11 +21,11 @@ pub(super) async fn write(
     for (topic, partition) in &markers.partitions {
         if topic == OFFSETS_TOPIC {
             // Through the groups' own journal, so that the marker comes after the offsets.
-            offsets.push(groups.write_marker(*partition, markers.producer, markers.is_commit));
+            offsets.push(groups.write_marker(*partition, markers.producer, markers.end));
             continue;
         }
         let Some(log) = topics.log(topic, *partition) else { continue };
-        match append_marker(&log, markers.producer, markers.is_commit) {
+        match append_marker(&log, markers.producer, markers.end) {
             Ok(appended) => {
                 log.request_sync();
                 logs.push((log, appended.end_offset));

@@ -96,9 +96,10 @@ pub(crate) struct Transaction {
     pub(crate) state: TransactionState,
     /// Who takes part.
     pub(crate) partitions: BTreeSet<Participant>,
-    /// Wall clock of the first partition's joining, -1 without a transaction.
+    /// Wall clock of the first partition's joining, -1 without a transaction; later than the decision about the id's
+    /// former transaction, whatever the clock says.
     pub(crate) started_ms: i64,
-    /// Wall clock of the last change.
+    /// Wall clock of the last change; it never falls.
     pub(crate) updated_ms: i64,
     /// The id that the producer goes on with when this transaction uses its last epoch up. Not in the log: after a
     /// restart the producer's next InitProducerId gives it another.
@@ -141,7 +142,16 @@ impl Transaction {
 
     /// The same id after a step, at `now_ms`.
     pub(crate) fn updated(&self, now_ms: i64) -> Self {
-        Self { updated_ms: now_ms, ..self.clone() }
+        Self { updated_ms: now_ms.max(self.updated_ms), ..self.clone() }
+    }
+
+    /// A transaction begins at `now_ms`.
+    pub(crate) fn started(&self, now_ms: i64) -> Self {
+        let mut next = self.updated(now_ms.max(self.updated_ms.saturating_add(1)));
+        next.state = TransactionState::Ongoing;
+        next.partitions.clear();
+        next.started_ms = next.updated_ms;
+        next
     }
 
     /// Decides the outcome.
@@ -162,8 +172,8 @@ impl Transaction {
     }
 
     /// The outcome is carried out.
-    pub(crate) fn completed(&self, now_ms: i64) -> Self {
-        let mut next = self.updated(now_ms);
+    pub(crate) fn completed(&self) -> Self {
+        let mut next = self.clone();
         next.state = TransactionState::complete(self.state == TransactionState::PrepareCommit);
         next.partitions.clear();
         next.started_ms = -1;

@@ -87,6 +87,9 @@ pub(super) async fn create(broker: &Arc<Broker>, topic: &str, configs: &[(&str, 
 async fn metadata() {
     let broker = test_broker();
     create(&broker, "there", &[]).await;
+    for internal in ["__consumer_offsets", "__transaction_state"] {
+        broker.topics().internal(internal, 1).unwrap();
+    }
     let id = broker.topics().get("there").unwrap().id;
     let wanted = |topic: &str| metadata_request::MetadataRequestTopic::default().with_name(Some(name(topic)));
     let both = |_| {
@@ -193,6 +196,7 @@ async fn bad_batches_are_refused_with_kafkas_codes() {
     let broker = test_broker();
     create(&broker, "plain", &[("max.message.bytes", "200")]).await;
     create(&broker, "compacted", &[("cleanup.policy", "compact")]).await;
+    broker.topics().internal("__consumer_offsets", 1).unwrap();
     let damaged = {
         let mut bytes = BytesMut::from(&batch(1, None)[..]);
         bytes[62] ^= 1;

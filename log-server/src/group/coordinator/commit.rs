@@ -9,7 +9,7 @@ use crate::group::classic::{ClassicGroup, Committer};
 use crate::group::effects::{Effects, Ticket};
 use crate::group::offsets::PartitionOffset;
 use crate::group::records;
-use crate::journal::{Append, AppendId, Content, JournalRecord, Place, ProducerIdentity};
+use crate::journal::{Append, AppendId, Content, EndMarker, JournalRecord, Place, ProducerIdentity};
 use crate::moment::Moment;
 
 /// A request to commit offsets.
@@ -133,14 +133,15 @@ impl GroupCoordinator {
         &mut self,
         partition: i32,
         producer: ProducerIdentity,
-        is_commit: bool,
+        end: EndMarker,
         ticket: Ticket,
     ) -> Effects {
         let mut out = Effects::default();
         let id = self.next_append;
         self.next_append += 1;
-        self.in_flight.insert(id, InFlight::Marker { producer_id: producer.id, is_commit, ticket });
-        let (place, content) = (Place::Partition(partition), Content::Marker(is_commit));
+        let marker = InFlight::Marker { producer_id: producer.id, is_commit: end.is_commit, ticket };
+        self.in_flight.insert(id, marker);
+        let (place, content) = (Place::Partition(partition), Content::Marker(end));
         out.appends.push(Append { place, producer: Some(producer), content, then: Some(id) });
         out
     }

@@ -11,7 +11,7 @@ use crate::group::classic::Committer;
 use crate::group::member::Protocol;
 use crate::group::offsets::{CommittedOffset, PartitionOffset};
 use crate::group::records::{self, Key};
-use crate::journal::{Append, Content, JournalRecord, ProducerIdentity};
+use crate::journal::{Append, Content, EndMarker, JournalRecord, ProducerIdentity};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -83,7 +83,8 @@ impl Bench {
     fn end_transaction(&mut self, id: i64, is_commit: bool) {
         let ticket = self.ticket();
         let producer = ProducerIdentity { id, epoch: 0 };
-        let effects = self.coordinator.write_marker(0, producer, is_commit, ticket);
+        let effects =
+            self.coordinator.write_marker(0, producer, EndMarker { is_commit, decided_ms: 0 }, ticket);
         self.take(effects);
     }
 
@@ -106,7 +107,7 @@ impl Bench {
         for append in &self.log {
             let producer = append.producer.map(|producer| producer.id);
             match &append.content {
-                Content::Marker(is_commit) => coordinator.restore_marker(producer.unwrap(), *is_commit),
+                Content::Marker(end) => coordinator.restore_marker(producer.unwrap(), end.is_commit),
                 Content::Records(records) => {
                     for (key, value) in records {
                         coordinator.restore_record(producer, key, value.as_deref(), self.now).unwrap();

@@ -30,7 +30,7 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
         let disk = SimulatedDisk::new(free);
         let log = open(&disk, OpenMode::Clean);
         let mut next = 0;
-        let mut write = |log: &PartitionLog| {
+        let mut write = |log: &Arc<PartitionLog>| {
             let outcome = append(log, &batch(&[&format!("value-{next}")], 0));
             if let Ok(offset) = outcome {
                 assert_eq!(offset, next);

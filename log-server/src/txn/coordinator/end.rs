@@ -1,11 +1,11 @@
 //! How transactions end: by EndTxn, or because their time is up.
 
-use super::{Effects, Markers, Step, Ticket, TxnCoordinator};
-use crate::journal::{Append, Content, Place, ProducerIdentity};
+use super::{Effects, Markers, Step, Ticket, TxnCoordinator, record};
+use crate::journal::{Append, Content, EndMarker, Place, ProducerIdentity};
 use crate::moment::Moment;
 use crate::protocol::ErrorCode;
 use crate::txn::records;
-use crate::txn::transaction::{EpochChange, TransactionState};
+use crate::txn::transaction::{EpochChange, Transaction, TransactionState};
 
 impl TxnCoordinator {
     /// Commits or aborts. Asked again for the outcome it had, a transaction answers with success. A producer that
@@ -31,7 +31,7 @@ impl TxnCoordinator {
         let may_abort_nothing = bumps && !is_commit && current.state.prepared().is_none();
         if current.state == TransactionState::Ongoing || may_abort_nothing {
             let decided = current.prepared(is_commit, epoch, now.wall_ms);
-            self.begin_step(id, decided, Some(ticket), out);
+            self.decide(id, decided, Some(ticket), out);
             return Ok(());
         }
         if !bumps && current.state.completed() == Some(is_commit) {
@@ -51,39 +51,92 @@ impl TxnCoordinator {
         })
     }
 
-    /// The decision is in the log: has the markers written.
-    pub(super) fn mark(&mut self, id: &str, ticket: Option<Ticket>, out: &mut Effects) {
-        let step = self.name_step(id);
-        let Some(entry) = self.ids.get_mut(id) else { return };
-        let Some(is_commit) = entry.current.state.prepared() else { return };
-        let next = entry.current.completed(entry.current.updated_ms);
-        out.markers.push(Markers {
-            step,
-            transactional_id: id.to_owned(),
-            producer: entry.current.producer,
-            is_commit,
-            partitions: entry.current.partitions.clone(),
-        });
-        entry.step = Some(Step { id: step, next, ticket, is_marking: true });
+    /// Has the decision and the markers written, at the same time.
+    pub(super) fn decide(
+        &mut self,
+        id: &str,
+        decided: Transaction,
+        ticket: Option<Ticket>,
+        out: &mut Effects,
+    ) {
+        let is_marking = !decided.partitions.is_empty();
+        self.carry_out(id, decided, ticket, (true, is_marking), out);
     }
 
-    /// An id's deadline has come: its transaction took too long, or its markers are to be tried again.
+    /// The decision is in the log, or in a marker: has the markers written, all of them.
+    pub(super) fn mark(&mut self, id: &str, out: &mut Effects) {
+        let Some(entry) = self.ids.get(id) else { return };
+        let decided = entry.current.clone();
+        self.carry_out(id, decided, None, (false, true), out);
+    }
+
+    /// Begins the step that ends a transaction, as far as that has not been done.
+    fn carry_out(
+        &mut self,
+        id: &str,
+        decided: Transaction,
+        ticket: Option<Ticket>,
+        (is_writing, is_marking): (bool, bool),
+        out: &mut Effects,
+    ) {
+        let Some(is_commit) = decided.state.prepared() else { return };
+        self.drop_step(id);
+        let step = self.name_step(id);
+        let Some(entry) = self.ids.get_mut(id) else { return };
+        if is_writing {
+            out.appends.push(record(id, &decided, Some(step)));
+        }
+        if is_marking {
+            out.markers.push(Markers {
+                step,
+                transactional_id: id.to_owned(),
+                producer: decided.producer,
+                end: EndMarker { is_commit, decided_ms: decided.updated_ms },
+                partitions: decided.partitions.clone(),
+            });
+        }
+        entry.step =
+            Some(Step { id: step, next: decided, ticket, is_writing, is_marking, has_failed: false });
+    }
+
+    /// Decision and markers are durable: the transaction has ended. Should the record of that get lost, a restart
+    /// writes the markers once more.
+    pub(super) fn complete(&mut self, id: &str, now: Moment, out: &mut Effects) {
+        let Some(step) = self.ids.get_mut(id).and_then(|entry| entry.step.take()) else { return };
+        self.steps.remove(&step.id);
+        let completed = step.next.completed();
+        out.appends.push(record(id, &completed, None));
+        self.become_next(id, completed, now);
+        self.answer(id, step.ticket, out);
+        self.serve_waiting(id, now, out);
+    }
+
+    /// A part of the end could not be written. The decision stands, as a marker may tell of it: what is missing is
+    /// written as soon as that works again.
+    pub(super) fn try_again_later(&mut self, id: &str, now: Moment) {
+        if let Some(step) = self.ids.get_mut(id).and_then(|entry| entry.step.as_mut()) {
+            step.has_failed = true;
+            let retry = now.after(self.config.marker_retry);
+            self.set_deadline(id, Some(retry));
+        }
+    }
+
+    /// An id's deadline has come: its transaction took too long, or its end is to be tried again.
     pub(super) fn on_deadline(&mut self, id: &str, now: Moment, out: &mut Effects) {
         let Some(entry) = self.ids.get_mut(id) else { return };
         entry.deadline = None;
         match &entry.step {
-            Some(step) if step.is_marking => {
-                let ticket = entry.step.take().and_then(|step| step.ticket);
-                self.mark(id, ticket, out);
+            Some(step) if step.has_failed => {
+                let (decided, ticket) = (step.next.clone(), step.ticket);
+                let missing = (step.is_writing, step.is_marking);
+                self.carry_out(id, decided, ticket, missing, out);
             }
             // A step is on its way to the log: it may well be the end of the transaction.
             Some(_) => self.set_deadline(id, Some(now.after(self.config.marker_retry))),
             None if entry.current.state == TransactionState::Ongoing => {
                 tracing::info!(id, "transaction timed out and is aborted");
                 let aborted = entry.current.prepared(false, EpochChange::Fence, now.wall_ms);
-                self.begin_step(id, aborted, None, out);
-                // Should its record fail, it is tried again.
-                self.set_deadline(id, Some(now.after(self.config.marker_retry)));
+                self.decide(id, aborted, None, out);
             }
             None => {}
         }

@@ -45,7 +45,7 @@ impl TxnCoordinator {
             let aborted = current.prepared(false, EpochChange::Fence, now.wall_ms);
             // Its claim has been checked: after the abort it takes the id as it then is.
             entry.waiting.push_front((ticket, Request::Init { timeout, expected: None, fresh_id }));
-            self.begin_step(id, aborted, None, out);
+            self.decide(id, aborted, None, out);
             return Ok(());
         }
         let mut next = current.updated(now.wall_ms);

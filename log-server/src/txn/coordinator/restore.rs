@@ -39,7 +39,7 @@ impl TxnCoordinator {
             let Some(entry) = self.ids.get(&id) else { continue };
             match entry.current.state {
                 TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
-                    self.mark(&id, None, &mut out);
+                    self.mark(&id, &mut out);
                 }
                 TransactionState::Ongoing => {
                     let age_ms = now.wall_ms.saturating_sub(entry.current.started_ms);

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
+use crate::log::FoundMarker;
+
+mod random_orders;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -16,6 +17,12 @@ struct Bench {
     log: Vec<Append>,
     appends: Vec<Append>,
     markers: Vec<Markers>,
+    /// When the transaction began that each step ends.
+    starts: BTreeMap<StepId, i64>,
+    /// Markers that a restart finds, in whichever partition.
+    found: Vec<Markers>,
+    /// What decisions that may be found say, by producer id and beginning.
+    outcomes: BTreeMap<(i64, i64), bool>,
     answered: BTreeMap<Ticket, Result<ProducerIdentity, ErrorCode>>,
 }
 
@@ -30,6 +37,9 @@ impl Bench {
             log: Vec::new(),
             appends: Vec::new(),
             markers: Vec::new(),
+            starts: BTreeMap::new(),
+            found: Vec::new(),
+            outcomes: BTreeMap::new(),
             answered: BTreeMap::new(),
         }
     }
@@ -39,6 +49,9 @@ impl Bench {
             assert_eq!(self.answered.insert(ticket, reply), None, "each request is answered once");
         }
         self.appends.extend(effects.appends);
+        for markers in &effects.markers {
+            self.starts.insert(markers.step, self.current().started_ms);
+        }
         self.markers.extend(effects.markers);
     }
 
@@ -74,6 +87,13 @@ impl Bench {
         let any = !appends.is_empty();
         for append in appends {
             if outcome.is_ok() {
+                let Content::Records(records) = &append.content else { unreachable!("records only") };
+                let written = records[0].1.as_deref().and_then(|value| records::read_value(value).unwrap());
+                if let Some((written, is_commit)) =
+                    written.and_then(|t| Some((t.clone(), t.state.prepared()?)))
+                {
+                    self.remember(written.producer.id, written.started_ms, is_commit);
+                }
                 self.log.push(append.clone());
             }
             if let Some(step) = append.then {
@@ -89,10 +109,32 @@ impl Bench {
         let markers = std::mem::take(&mut self.markers);
         let any = !markers.is_empty();
         for markers in markers {
+            if outcome.is_ok() {
+                self.keep(markers.clone());
+            }
             let effects = self.coordinator.marked(markers.step, outcome, self.now);
             self.take(effects);
         }
         any
+    }
+
+    /// A decision is there to be found: it must be the one that was found before.
+    fn remember(&mut self, producer_id: i64, started_ms: i64, is_commit: bool) {
+        let known = *self.outcomes.entry((producer_id, started_ms)).or_insert(is_commit);
+        assert_eq!(known, is_commit, "a decision is never turned round");
+    }
+
+    /// The markers are in their partitions.
+    fn keep(&mut self, markers: Markers) {
+        self.remember(markers.producer.id, self.starts[&markers.step], markers.end.is_commit);
+        self.found.push(markers);
+    }
+
+    /// As many of the pending markers as a power cut may have kept: all, though nobody knows of them.
+    fn leak_markers(&mut self) {
+        for markers in std::mem::take(&mut self.markers) {
+            self.keep(markers);
+        }
     }
 
     fn settle(&mut self) {
@@ -123,6 +165,21 @@ impl Bench {
                 self.coordinator.restore_record(key, value.as_deref()).unwrap();
             }
         }
+        let open: Vec<_> = self
+            .coordinator
+            .open_transactions()
+            .map(|(_, open)| (open.producer.id, open.started_ms))
+            .collect();
+        for (producer_id, started_ms) in open {
+            let ends = |markers: &&Markers| {
+                markers.producer.id == producer_id && markers.end.decided_ms >= started_ms
+            };
+            if let Some(markers) = self.found.iter().find(ends) {
+                let (epoch, end) = (markers.producer.epoch, markers.end);
+                let marker = FoundMarker { epoch, is_commit: end.is_commit, decided_ms: end.decided_ms };
+                self.coordinator.adopt("x", &("t".to_owned(), 0), marker);
+            }
+        }
         let effects = self.coordinator.restored(self.now);
         self.take(effects);
     }
@@ -147,7 +204,7 @@ fn transaction_is_answered_when_its_markers_are_written() {
     bench.write(Ok(()));
     let markers = bench.markers[0].clone();
     let partitions: BTreeSet<Participant> = [("t".to_owned(), 0)].into();
-    assert_eq!((markers.producer, markers.is_commit, markers.partitions), (producer, true, partitions));
+    assert_eq!((markers.producer, markers.end.is_commit, markers.partitions), (producer, true, partitions));
     assert_eq!(bench.answered.get(&ended), None);
     bench.mark(Ok(()));
     assert_eq!(bench.answered[&ended], Ok(producer));
@@ -165,7 +222,7 @@ fn new_producer_aborts_and_fences_its_predecessor() {
     bench.settle();
     let ticket = bench.init(None);
     bench.write(Ok(()));
-    assert!(!bench.markers[0].is_commit);
+    assert!(!bench.markers[0].end.is_commit);
     bench.settle();
     let new = bench.answered[&ticket].unwrap();
     assert_eq!(
@@ -293,7 +350,7 @@ fn decided_transaction_is_ended_after_a_restart() {
         bench.end(producer, is_commit);
         bench.write(Ok(()));
         bench.restart();
-        assert_eq!((bench.markers[0].is_commit, bench.markers[0].partitions.len()), (is_commit, 1));
+        assert_eq!((bench.markers[0].end.is_commit, bench.markers[0].partitions.len()), (is_commit, 1));
         bench.settle();
         assert_eq!(bench.current().state.completed(), Some(is_commit));
     }
@@ -308,9 +365,88 @@ fn open_transaction_keeps_what_is_left_of_its_time_over_a_restart() {
     bench.pass(TIMEOUT / 2);
     bench.restart();
     assert!(bench.coordinator.is_participant(producer, "t", 0));
-    bench.pass(TIMEOUT / 2);
+    // It began a millisecond after the producer was made.
+    bench.pass(TIMEOUT / 2 + Duration::from_millis(1));
     bench.settle();
     assert_eq!(bench.current().state, TransactionState::CompleteAbort);
+}
+
+#[test]
+fn decision_and_markers_are_one_round() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    bench.add(producer, 0);
+    bench.settle();
+    let ended = bench.end(producer, true);
+    assert_eq!((bench.appends.len(), bench.markers.len()), (1, 1), "nothing waits for the other");
+    bench.mark(Ok(()));
+    assert_eq!(bench.answered.get(&ended), None, "the decision is not in the log yet");
+    bench.write(Ok(()));
+    assert_eq!(bench.answered[&ended], Ok(producer));
+}
+
+#[test]
+fn marker_tells_the_decision_that_the_log_has_lost() {
+    for (is_commit, bumps) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut bench = Bench::new();
+        let producer = bench.producer();
+        for _ in 0..2 {
+            bench.add(bench.current().producer, 0);
+            bench.settle();
+            match bumps {
+                true => bench.end_and_bump(bench.current().producer, is_commit),
+                false => bench.end(producer, is_commit),
+            };
+            bench.leak_markers();
+            bench.restart();
+            assert_eq!(bench.markers.len(), 1, "the other partitions get theirs");
+            bench.settle();
+            assert_eq!(bench.current().state.completed(), Some(is_commit));
+            assert_eq!(bench.current().producer.id, producer.id);
+        }
+        // The marker of the former transaction says nothing of the next one.
+        let next = bench.current().producer;
+        bench.add(next, 0);
+        bench.settle();
+        bench.restart();
+        assert_eq!((bench.current().state, bench.markers.len()), (TransactionState::Ongoing, 0));
+        assert_eq!(next.epoch, producer.epoch + if bumps { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn decision_stands_though_its_record_cannot_be_written() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    bench.add(producer, 0);
+    bench.settle();
+    let ended = bench.end(producer, true);
+    bench.write(Err(ErrorCode::KafkaStorageError));
+    assert_eq!(bench.answered[&ended], Err(ErrorCode::CoordinatorNotAvailable));
+    bench.mark(Ok(()));
+    let other = bench.end(producer, false);
+    bench.pass(TIMEOUT);
+    assert!(bench.markers.is_empty(), "those that are written are not written again");
+    bench.settle();
+    assert_eq!(bench.current().state, TransactionState::CompleteCommit);
+    assert_eq!(bench.answered[&other], Err(ErrorCode::InvalidTxnState));
+}
+
+#[test]
+fn transactions_of_one_moment_are_told_apart() {
+    let mut bench = Bench::new();
+    let producer = bench.producer();
+    let mut last_ms = 0;
+    for _ in 0..3 {
+        bench.now.wall_ms -= 1_000;
+        bench.add(producer, 0);
+        bench.settle();
+        assert!(bench.current().started_ms > last_ms, "even when the clock goes back");
+        bench.end(producer, true);
+        last_ms = bench.markers[0].end.decided_ms;
+        assert!(last_ms >= bench.current().started_ms);
+        bench.settle();
+    }
 }
 
 #[test]
@@ -354,103 +490,4 @@ fn unused_ids_are_forgotten() {
     assert!(bench.coordinator.ids.is_empty());
     bench.restart();
     assert!(bench.coordinator.ids.is_empty());
-}
-
-#[derive(Debug, Clone)]
-enum Action {
-    Init { keeps_epoch: bool },
-    Add { producer: usize, partition: i32 },
-    End { producer: usize, is_commit: bool, bumps: bool },
-    Write { fails: bool },
-    Mark { fails: bool },
-    Pass { seconds: u64 },
-    Restart,
-}
-
-fn action() -> impl Strategy<Value = Action> {
-    let producer = 0..3_usize;
-    prop_oneof![
-        2 => any::<bool>().prop_map(|keeps_epoch| Action::Init { keeps_epoch }),
-        4 => (producer.clone(), 0..3_i32).prop_map(|(producer, partition)| Action::Add { producer, partition }),
-        3 => (producer, any::<bool>(), any::<bool>())
-            .prop_map(|(producer, is_commit, bumps)| Action::End { producer, is_commit, bumps }),
-        6 => proptest::bool::weighted(0.1).prop_map(|fails| Action::Write { fails }),
-        4 => proptest::bool::weighted(0.2).prop_map(|fails| Action::Mark { fails }),
-        1 => (0..90_u64).prop_map(|seconds| Action::Pass { seconds }),
-        1 => Just(Action::Restart),
-    ]
-}
-
-proptest! {
-    /// Whatever happens: one step at a time, epochs only rise, no producer but the newest is served, a decision is
-    /// never turned round, and in the end every request is answered and nothing is left open.
-    #[test]
-    fn every_order_of_events_keeps_transactions_whole(actions in proptest::collection::vec(action(), 1..100)) {
-        let mut bench = Bench::new();
-        let mut producers = vec![bench.producer()];
-        let mut lost = 0;
-        let mut newest = producers[0];
-        for action in actions {
-            let pick = |index: usize| producers[index % producers.len()];
-            match action {
-                Action::Init { keeps_epoch } => {
-                    let expected = keeps_epoch.then_some(newest);
-                    bench.init(expected);
-                }
-                Action::Add { producer, partition } => {
-                    bench.add(pick(producer), partition);
-                }
-                Action::End { producer, is_commit, bumps: false } => {
-                    bench.end(pick(producer), is_commit);
-                }
-                Action::End { producer, is_commit, bumps: true } => {
-                    bench.end_and_bump(pick(producer), is_commit);
-                }
-                Action::Write { fails } => {
-                    bench.write(if fails { Err(ErrorCode::KafkaStorageError) } else { Ok(()) });
-                }
-                Action::Mark { fails } => {
-                    bench.mark(if fails { Err(ErrorCode::KafkaStorageError) } else { Ok(()) });
-                }
-                Action::Pass { seconds } => bench.pass(Duration::from_secs(seconds)),
-                Action::Restart => {
-                    let decided = bench.current().state.prepared();
-                    bench.restart();
-                    prop_assert!(decided.is_none() || bench.current().state.prepared() == decided);
-                    // Whoever waited has lost its connection.
-                    lost = usize::try_from(bench.tickets).unwrap() - bench.answered.len();
-                }
-            }
-            let current = bench.current().producer;
-            prop_assert!(current.epoch >= newest.epoch, "epochs only rise");
-            newest = current;
-            if !producers.contains(&newest) {
-                producers.push(newest);
-            }
-            for producer in producers.iter().filter(|producer| **producer != newest) {
-                for partition in 0..3 {
-                    prop_assert!(!bench.coordinator.is_participant(*producer, "t", partition), "fenced");
-                }
-            }
-            let entry = &bench.coordinator.ids["x"];
-            prop_assert!(entry.step.is_some() || entry.waiting.is_empty(), "nobody waits for nothing");
-            prop_assert!(entry.step.is_some() || entry.current.state.prepared().is_none(), "decided is under way");
-            let is_open = entry.current.state == TransactionState::Ongoing;
-            prop_assert!(!is_open || entry.step.is_some() || entry.deadline.is_some(), "open ones time out");
-        }
-        for _ in 0..4 {
-            bench.settle();
-            bench.pass(TIMEOUT);
-        }
-        bench.settle();
-        prop_assert_eq!(bench.answered.len() + lost, usize::try_from(bench.tickets).unwrap());
-        prop_assert_ne!(bench.current().state, TransactionState::Ongoing);
-        prop_assert!(bench.coordinator.ids["x"].step.is_none());
-        let before = bench.current().clone();
-        bench.restart();
-        // A lost COMPLETE record only has the markers written again.
-        bench.settle();
-        prop_assert_eq!(bench.current().state, before.state);
-        prop_assert_eq!(bench.current().producer, before.producer);
-    }
 }
