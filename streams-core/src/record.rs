@@ -68,58 +68,88 @@ pub struct Header {
     pub value: Option<Bytes>,
 }
 
-/// The headers of a record: ordered, duplicates allowed; an empty list costs no allocation.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<Header>);
+/// The headers of a record: ordered, duplicates allowed. One word wide, so that records without headers are moved
+/// cheaply; copies share the list until one of them is changed. An empty list costs no allocation.
+#[derive(Clone, Default)]
+pub struct Headers(
+    /// None where there are no headers.
+    Option<Arc<Vec<Header>>>,
+);
 
 impl Headers {
     /// No headers.
     pub const fn new() -> Self {
-        Headers(Vec::new())
+        Headers(None)
     }
 
     /// Adds a header behind the others.
     pub fn add(&mut self, name: impl Into<Arc<str>>, value: Option<Bytes>) {
-        self.0.push(Header { name: name.into(), value });
+        let list = self.0.get_or_insert_default();
+        Arc::make_mut(list).push(Header { name: name.into(), value });
     }
 
     /// Removes every header of this name and says how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
-        let before = self.0.len();
-        self.0.retain(|header| &*header.name != name);
-        before - self.0.len()
+        let found = self.iter().filter(|header| &*header.name == name).count();
+        if found == self.len() {
+            self.0 = None;
+        } else if let Some(list) = self.0.as_mut().filter(|_| found > 0) {
+            Arc::make_mut(list).retain(|header| &*header.name != name);
+        }
+        found
     }
 
     /// The last header of this name, as Kafka's `lastHeader`.
     pub fn last(&self, name: &str) -> Option<&Header> {
-        self.0.iter().rev().find(|header| &*header.name == name)
+        self.iter().rev().find(|header| &*header.name == name)
     }
 
     /// All headers in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Header> {
-        self.0.iter()
+        self.0.as_ref().map_or(&[][..], |list| list).iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |list| list.len())
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
+    }
+
+    /// Whether both are one list, or none: equal without a look at the headers. Lists that are equal only header by
+    /// header are not the same.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Headers) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 }
 
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.0).finish()
+        f.debug_list().entries(self).finish()
     }
 }
 
 impl FromIterator<Header> for Headers {
     fn from_iter<I: IntoIterator<Item = Header>>(headers: I) -> Self {
-        Headers(headers.into_iter().collect())
+        let list: Vec<Header> = headers.into_iter().collect();
+        Headers((!list.is_empty()).then(|| Arc::new(list)))
     }
 }
 
@@ -128,7 +158,7 @@ impl<'a> IntoIterator for &'a Headers {
     type IntoIter = std::slice::Iter<'a, Header>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.iter()
     }
 }
 

@@ -44,6 +44,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Those of the factories, with the node's name.
     pub fn build(topology: &Topology, places: &[usize], mut shared: Shared) -> Result<Self, ProcessorError> {
+        shared.note_whether_to_guard();
         let mut nodes = Vec::with_capacity(places.len());
         for (index, &place) in (0u32..).zip(places) {
             let spec = &topology.nodes()[place];
@@ -116,19 +117,20 @@ impl ProcessorGraph {
         let Some((current, rest)) = self.nodes[node as usize..].split_first_mut() else { return Ok(()) };
         let mut context =
             NodeContext { me: node, children: &current.children, rest, shared: &mut self.shared };
-        let guards = context.shared.guards_panics();
-        match guarded(guards, || call(current.node.as_mut(), &mut context)) {
+        let called = match context.shared.guards_panics {
+            false => call(current.node.as_mut(), &mut context),
+            true => guarded(|| call(current.node.as_mut(), &mut context)),
+        };
+        match called {
             Ok(()) => Ok(()),
             Err(error) => self.shared.judge(error, &current.name),
         }
     }
 }
 
-/// Makes an error of a panic in `call`, where `guards` asks for that.
-fn guarded(guards: bool, call: impl FnOnce() -> Result<(), ProcessorError>) -> Result<(), ProcessorError> {
-    if !guards {
-        return call();
-    }
+/// Makes an error of a panic in `call`.
+#[cold]
+fn guarded(call: impl FnOnce() -> Result<(), ProcessorError>) -> Result<(), ProcessorError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let message = panic_message(panic.as_ref());
         Err(ProcessorErrorKind::Panicked { message }.into())
@@ -176,6 +178,7 @@ impl NodeContext<'_> {
     ///
     /// # Errors
     /// Those of the children, with their names.
+    #[inline]
     pub fn forward<K: Data, V: Data>(&mut self, record: Record<K, V>) -> Result<(), ProcessorError> {
         self.forward_slot(&mut Some(record))
     }
@@ -184,19 +187,18 @@ impl NodeContext<'_> {
     ///
     /// # Errors
     /// As [`NodeContext::forward`].
+    #[inline]
     pub fn forward_slot<K: Data, V: Data>(
         &mut self,
         slot: &mut Option<Record<K, V>>,
     ) -> Result<(), ProcessorError> {
-        let children = self.children;
-        let Some((&last, others)) = children.split_last() else { return Ok(()) };
         let Some(record) = slot.as_ref() else { return Ok(()) };
-        let outer = self.shared.enter_record(record.timestamp, &record.headers);
-        for &child in others {
-            let mut copy = slot.clone();
-            self.call(child, &mut copy)?;
+        // Most operators leave the time and the headers as they are: then there is nothing to enter and to leave.
+        if self.shared.is_current(record.timestamp, &record.headers) {
+            return self.hand_to_children(slot);
         }
-        self.call(last, slot)?;
+        let outer = self.shared.enter_record(record.timestamp, &record.headers);
+        self.hand_to_children(slot)?;
         self.shared.leave_record(outer);
         Ok(())
     }
@@ -296,13 +298,32 @@ impl NodeContext<'_> {
         &self.rest[(index - self.me - 1) as usize]
     }
 
+    #[inline]
+    fn hand_to_children<K: Data, V: Data>(
+        &mut self,
+        slot: &mut Option<Record<K, V>>,
+    ) -> Result<(), ProcessorError> {
+        let children = self.children;
+        let Some((&last, others)) = children.split_last() else { return Ok(()) };
+        for &child in others {
+            self.call(child, &mut slot.clone())?;
+        }
+        self.call(last, slot)
+    }
+
+    #[inline]
     fn call(&mut self, child: u32, slot: &mut dyn Any) -> Result<(), ProcessorError> {
         let behind = (child - self.me - 1) as usize;
-        let Some((current, rest)) = self.rest[behind..].split_first_mut() else { return Ok(()) };
+        let Some((current, rest)) = self.rest.get_mut(behind..).and_then(<[_]>::split_first_mut) else {
+            return Ok(());
+        };
         let mut context =
             NodeContext { me: child, children: &current.children, rest, shared: &mut *self.shared };
-        let guards = context.shared.guards_panics();
-        match guarded(guards, || current.node.process(slot, &mut context)) {
+        let processed = match context.shared.guards_panics {
+            false => current.node.process(slot, &mut context),
+            true => guarded(|| current.node.process(slot, &mut context)),
+        };
+        match processed {
             Ok(()) => Ok(()),
             Err(error) => context.shared.judge(error, &current.name),
         }

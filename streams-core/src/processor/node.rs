@@ -89,6 +89,7 @@ impl PartialEq for RecordType {
 ///
 /// # Errors
 /// [`ProcessorErrorKind::WrongType`] when a parent forwards another type; the topology's own check comes first.
+#[inline]
 pub fn slot_of<K: 'static, V: 'static>(
     slot: &mut dyn Any,
 ) -> Result<&mut Option<Record<K, V>>, ProcessorError> {

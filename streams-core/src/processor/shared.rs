@@ -47,6 +47,8 @@ pub struct Shared {
     /// What to do when a record cannot be serialized for a topic.
     pub production: ProductionPolicy,
     pub(crate) retries: Retries,
+    /// Whether nodes are called so that a panic is an error of theirs; as the policies say when the graph is built.
+    pub(super) guards_panics: bool,
     /// What the current input record is to be sent to topics for as it came.
     pub(crate) dead_letters: Vec<DeadLetter>,
     /// How often stores were reached and records gathered: tells whether anything was done for a record.
@@ -86,6 +88,7 @@ impl Shared {
             processor_metadata: BTreeMap::new(),
             production: ProductionPolicy::default(),
             retries: Retries::default(),
+            guards_panics: false,
             dead_letters: Vec::new(),
             effects: 0,
             record_context: None,
@@ -118,6 +121,7 @@ impl Shared {
     ///
     /// # Errors
     /// The error itself where it ends the task.
+    #[cold]
     pub(super) fn judge(&mut self, error: ProcessorError, node: &Arc<str>) -> Result<(), ProcessorError> {
         if error.node().is_some() {
             return Err(error);
@@ -163,9 +167,10 @@ impl Shared {
         }
     }
 
-    /// Whether nodes must be called so that a panic is an error of theirs.
-    pub(super) fn guards_panics(&self) -> bool {
-        self.processing.outlives_panics() || self.retries.max.is_some_and(|max| max > 0)
+    /// Finds out, once for all records, whether nodes must be called so that a panic is an error of theirs.
+    pub(super) fn note_whether_to_guard(&mut self) {
+        self.guards_panics =
+            self.processing.outlives_panics() || self.retries.max.is_some_and(|max| max > 0);
     }
 
     /// A number that grows with everything that is done to stores and the output.
@@ -188,14 +193,19 @@ impl Shared {
         &self.headers
     }
 
+    /// Whether a record of this time and these headers would be entered for nothing.
+    #[inline]
+    pub(super) fn is_current(&self, timestamp: Timestamp, headers: &Headers) -> bool {
+        self.timestamp == timestamp && self.headers.is_same(headers)
+    }
+
     /// Makes a record the current one; hand the answer to [`Shared::leave_record`].
     #[inline]
     pub fn enter_record(&mut self, timestamp: Timestamp, headers: &Headers) -> OuterRecord {
-        // Headers are rare: two empty lists need no exchange.
-        let differ = !(self.headers.is_empty() && headers.is_empty()) && self.headers != *headers;
         let outer = OuterRecord {
             timestamp: self.timestamp,
-            headers: differ.then(|| std::mem::replace(&mut self.headers, headers.clone())),
+            headers: (!self.headers.is_same(headers))
+                .then(|| std::mem::replace(&mut self.headers, headers.clone())),
         };
         self.timestamp = timestamp;
         outer
