@@ -1,5 +1,7 @@
 //! One scan over all layers.
 
+use std::borrow::Cow;
+
 use streams_core::state::{Direction, KeyValueIter, StoreError};
 
 use super::cache::DirtyRange;
@@ -49,7 +51,7 @@ fn step<I: DoubleEndedIterator>(entries: &mut I, direction: Direction) -> Option
     }
 }
 
-impl<T: Clone> Merge<'_, T> {
+impl<'a, T: Clone> Merge<'a, T> {
     /// Reads the first entry of the database.
     pub(crate) fn begin(mut self) -> Result<Self, StoreError> {
         self.database_head = self.database.next().transpose()?;
@@ -72,30 +74,42 @@ impl<T: Clone> Merge<'_, T> {
         Some(heads.map(|head| head == Some(*first)))
     }
 
-    fn next_value(&mut self) -> Result<Option<Entry<Option<T>>>, StoreError> {
+    /// Hands all entries to `visit`, which saves copies of the keys that are at hand.
+    pub(crate) fn visit(mut self, mut visit: impl FnMut(&[u8], T)) -> Result<(), StoreError> {
+        while self.next_with(|key, value| visit(&key, value))?.is_some() {}
+        Ok(())
+    }
+
+    /// Hands the next entry to `show`; answers none at the end, and `Some(None)` for a deletion.
+    fn next_with<R>(
+        &mut self,
+        show: impl FnOnce(Cow<'_, [u8]>, T) -> R,
+    ) -> Result<Option<Option<R>>, StoreError> {
         let Some([cached, pending, sealed, stored]) = self.next_key() else { return Ok(None) };
         let skip = self.prefix_len;
         let (store, format) = (self.store, self.format);
         let decode = |bytes: &[u8]| format.read(bytes).map_err(|source| unreadable(store, source)).map(Some);
-        let mut found: Option<Entry<Option<T>>> = None;
+        let mut found: Option<(&'a [u8], Option<T>)> = None;
         if cached && let Some((key, value)) = self.cache.take() {
-            found = Some((key[skip..].into(), value.cloned()));
+            found = Some((&key[skip..], value.cloned()));
         }
         for (has, layer) in [(pending, &mut self.pending), (sealed, &mut self.sealed)] {
             if has
                 && let Some((key, value)) = layer.take()
                 && found.is_none()
             {
-                found = Some((key[skip..].into(), value.map_or(Ok(None), decode)?));
+                found = Some((&key[skip..], value.map_or(Ok(None), decode)?));
             }
         }
+        let mut below = None;
         if stored {
-            let entry = std::mem::replace(&mut self.database_head, self.database.next().transpose()?);
-            if let (None, Some((key, value))) = (&found, entry) {
-                found = Some((key, decode(&value)?));
-            }
+            below = std::mem::replace(&mut self.database_head, self.database.next().transpose()?);
         }
-        Ok(found)
+        Ok(Some(match (found, below) {
+            (Some((key, value)), _) => value.map(|value| show(Cow::Borrowed(key), value)),
+            (None, Some((key, value))) => decode(&value)?.map(|value| show(Cow::Owned(key.into()), value)),
+            (None, None) => None,
+        }))
     }
 }
 
@@ -104,9 +118,9 @@ impl<T: Clone> Iterator for Merge<'_, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.next_value() {
-                Ok(Some((key, Some(value)))) => return Some(Ok((key, value))),
-                Ok(Some((_, None))) => {}
+            match self.next_with(|key, value| (key.into_owned().into_boxed_slice(), value)) {
+                Ok(Some(Some(entry))) => return Some(Ok(entry)),
+                Ok(Some(None)) => {}
                 Ok(None) => return None,
                 Err(error) => return Some(Err(error)),
             }

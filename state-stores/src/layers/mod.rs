@@ -8,6 +8,7 @@ mod cache;
 mod commit;
 mod format;
 mod merge;
+mod scan;
 mod segment_scan;
 mod segments;
 mod state_store;
@@ -15,17 +16,15 @@ mod time_index;
 mod write_layer;
 
 use std::fmt;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
-use streams_core::state::{Direction, KeyspaceId, StoreError, TaskDatabase};
+use streams_core::state::{KeyspaceId, StoreError, TaskDatabase};
 use streams_core::{Headers, Timestamp};
 
 use cache::{Base, Cache};
 pub(crate) use format::{Plain, Raw, Timestamped, ValueFormat};
-use merge::Layer;
 pub(crate) use merge::{Entry, Merge};
 pub(crate) use segment_scan::SegmentScan;
 pub(crate) use segments::{ENDLESS, SEGMENT_LEN, Segments};
@@ -58,6 +57,15 @@ pub(crate) struct LayerSettings {
     pub(crate) caching: bool,
     /// The bound that the store itself was given.
     pub(crate) cache_bytes: Option<usize>,
+}
+
+impl LayerSettings {
+    /// The settings of layers that neither cache nor log, for a store that does so itself in a form of its own; and whether
+    /// it is to log.
+    pub(crate) fn bare(&self) -> (Self, bool) {
+        let layers = LayerSettings { logging: false, caching: false, cache_bytes: Some(0), ..self.clone() };
+        (layers, self.logging)
+    }
 }
 
 /// A change as the layers know it: the key is bytes, without its segment.
@@ -388,49 +396,6 @@ impl<T: Clone> Layers<T> {
         }
         Ok(())
     }
-
-    /// Sorts the layers, and keeps them sorted: comes before a scan.
-    pub(crate) fn sort(&mut self) {
-        self.cache.sort();
-        self.pending.sort();
-        self.sealed.sort();
-    }
-
-    /// The entries between two keys; in a segmented store within one segment, whose number the keys do not have.
-    /// [`Layers::sort`] comes first.
-    pub(crate) fn scan(
-        &self,
-        segment: Option<i64>,
-        bounds: (Bound<&[u8]>, Bound<&[u8]>),
-        direction: Direction,
-    ) -> Result<Merge<'_, T>, StoreError> {
-        let keyspace = match (&self.place, segment) {
-            (Place::Whole(keyspace), _) => Some(*keyspace),
-            (Place::Segments(segments), Some(number)) => segments.keyspace(number),
-            (Place::Segments(_), None) => None,
-        };
-        let database = match keyspace {
-            Some(keyspace) => self.database.scan(keyspace, bounds, direction)?,
-            None => Box::new(std::iter::empty()),
-        };
-        let prefixed = segment.map(|number| within_segment(number, bounds));
-        let bounds = match &prefixed {
-            Some((lower, upper)) => (lower.as_ref().map(Vec::as_slice), upper.as_ref().map(Vec::as_slice)),
-            None => bounds,
-        };
-        let merge = Merge {
-            store: &self.settings.name,
-            format: &*self.format,
-            direction,
-            prefix_len: segment.map_or(0, |_| SEGMENT_LEN),
-            cache: Layer::new(self.cache.range(bounds), direction),
-            pending: Layer::new(self.pending.range(bounds), direction),
-            sealed: Layer::new(self.sealed.range(bounds), direction),
-            database,
-            database_head: None,
-        };
-        merge.begin()
-    }
 }
 
 impl Place {
@@ -458,26 +423,6 @@ impl<T> fmt::Debug for Layers<T> {
             .field("pending", &self.pending.bytes())
             .finish_non_exhaustive()
     }
-}
-
-/// The same bounds behind a segment's number.
-fn within_segment(
-    number: i64,
-    (lower, upper): (Bound<&[u8]>, Bound<&[u8]>),
-) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    let behind = |key: &[u8]| [&number.to_be_bytes(), key].concat();
-    let lower = match lower {
-        Bound::Unbounded => Bound::Included(number.to_be_bytes().to_vec()),
-        bound => bound.map(behind),
-    };
-    let upper = match upper {
-        Bound::Unbounded => match number.checked_add(1) {
-            Some(next) => Bound::Excluded(next.to_be_bytes().to_vec()),
-            None => Bound::Unbounded,
-        },
-        bound => bound.map(behind),
-    };
-    (lower, upper)
 }
 
 pub(crate) fn unreadable(store: &str, source: SerdeError) -> StoreError {

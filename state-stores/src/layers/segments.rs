@@ -201,6 +201,15 @@ impl Segments {
         }
     }
 
+    /// The first segment from `number` on that may hold times up to `to_ms`.
+    pub(crate) fn next_from(&self, number: i64, to_ms: i64) -> Option<i64> {
+        let to = self.number(to_ms);
+        if number > to {
+            return None;
+        }
+        self.live.range(number..=to).next().map(|(&number, _)| number)
+    }
+
     /// Numbers of the segments that may hold times between two, both included, ascending.
     pub(crate) fn between(&self, from_ms: i64, to_ms: i64) -> Vec<i64> {
         if from_ms > to_ms {

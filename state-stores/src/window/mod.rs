@@ -75,7 +75,10 @@ pub struct WindowStore<K, T> {
     /// Whether windows of several keys are read by time, not by key.
     by_time: bool,
     expired_records: u64,
+    /// Room for a key.
     key_bytes: Vec<u8>,
+    /// Room for the last key of a range.
+    upper_bytes: Vec<u8>,
 }
 
 impl<K: 'static, T: Data> Builder<WindowStore<K, T>> {
@@ -106,7 +109,12 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let interval_ms = segment_interval_ms(retention_ms);
         let name = &settings.layers.name;
         let segments = Segments::open(name, interval_ms, retention_ms, key_schema::start_of, &*database)?;
-        let mut layers = Layers::new(settings.layers.clone(), format, database, Place::Segments(segments));
+        let mut layer_settings = settings.layers.clone();
+        if settings.retain_duplicates && !layer_settings.caching {
+            // Every put has a key of its own and reads are scans, which never ask for what is unchanged.
+            layer_settings.cache_bytes = Some(0);
+        }
+        let mut layers = Layers::new(layer_settings, format, database, Place::Segments(segments));
         layers.keep_index(settings.time_ordered.then_some(key_schema::SUFFIX_LEN))?;
         layers.cache().keep_old(settings.keep_old_values);
         Ok(WindowStore {
@@ -118,6 +126,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
             by_time: settings.in_memory || settings.time_ordered,
             expired_records: 0,
             key_bytes: Vec::new(),
+            upper_bytes: Vec::new(),
         })
     }
 
