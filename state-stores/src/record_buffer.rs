@@ -83,9 +83,7 @@ impl<K: 'static, V: Data> RecordBuffer<K, V> {
     ) -> Result<Self, StoreError> {
         let keyspace = database.keyspace(&settings.layers.name)?;
         // Records are read once, when they leave.
-        let mut layers = settings.layers.clone();
-        let logging = std::mem::replace(&mut layers.logging, false);
-        (layers.caching, layers.cache_bytes) = (false, Some(0));
+        let (layers, logging) = settings.layers.bare();
         let mut buffer = RecordBuffer {
             layers: Layers::new(layers, Box::new(Raw), Arc::clone(&database), Place::Whole(keyspace)),
             key_serde,

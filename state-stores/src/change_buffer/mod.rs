@@ -97,9 +97,7 @@ impl<K: 'static, V: Data> ChangeBuffer<K, V> {
     ) -> Result<Self, StoreError> {
         let keyspace = database.keyspace(&settings.layers.name)?;
         // The entries are all in memory: there is nothing for a cache to do.
-        let mut layers = settings.layers.clone();
-        let logging = std::mem::replace(&mut layers.logging, false);
-        (layers.caching, layers.cache_bytes) = (false, Some(0));
+        let (layers, logging) = settings.layers.bare();
         let mut buffer = ChangeBuffer {
             layers: Layers::new(layers, Box::new(Raw), database, Place::Whole(keyspace)),
             keyspace,

@@ -104,9 +104,7 @@ impl<K: 'static, V: Data> VersionedKeyValueStore<K, V> {
         let segments =
             Segments::open(name, segment_interval_ms(history_ms), history_ms, former_time, &*database)?;
         // Versions are no values that a cache could hold back, and their changelog is not their local form.
-        let mut layers = settings.layers.clone();
-        let logging = std::mem::replace(&mut layers.logging, false);
-        (layers.caching, layers.cache_bytes) = (false, Some(0));
+        let (layers, logging) = settings.layers.bare();
         let layers = Layers::new(layers, Box::new(Raw), database, Place::Segments(segments));
         Ok(VersionedKeyValueStore {
             layers,
