@@ -34,40 +34,72 @@ impl<K: Data, V: Data> KTable<K, V> {
     pub(super) fn derive<V2: Data>(&self, derive: Derive<K, V, V2>) -> KTable<K, V2> {
         // Filters ask for old values where they cost nothing, so that rows that never passed leave no tombstones.
         let send_old = derive.skip_nothing && self.logic.enable_old_values(false);
-        let logic = Rc::new(Derived {
-            parent: Rc::clone(&self.logic),
-            row: Arc::clone(&derive.row),
-            send_old: Cell::new(send_old),
-            store: RefCell::new(None),
-        });
-        let of_node = Rc::clone(&logic);
-        let skip_nothing = derive.skip_nothing;
-        let place = self.place.then(derive.prefix, move |lowering| {
+        // In the history of a row that never passed there may be one that did (KIP-914).
+        let skip_nothing = derive.skip_nothing && !self.logic.is_versioned();
+        let row = Arc::clone(&derive.row);
+        let rows = move |rows: View<K, V>| {
+            let row = Arc::clone(&row);
+            rows.map(move |key, found| {
+                let timestamp = found.timestamp;
+                row(key, found.value).map(|value| ValueAndTimestamp { value, timestamp })
+            })
+        };
+        let (prefix, row) = (derive.prefix, derive.row);
+        Derived::behind(self, send_old, rows).add(self, prefix, [].into(), move |output, _| {
+            Ok(Box::new(DerivedNode { output, row: Arc::clone(&row), skip_nothing }))
+        })
+    }
+}
+
+/// The plan's side of a table whose rows follow from another table's: it has a store where it is materialized; elsewhere
+/// a row is computed anew whenever it is looked up.
+pub(super) struct Derived<K, V, V2> {
+    parent: Rc<dyn TableLogic<K, V>>,
+    /// Makes its rows of the other table's.
+    rows: Box<dyn Fn(View<K, V>) -> View<K, V2>>,
+    send_old: Cell<bool>,
+    store: RefCell<Option<TableStore<K, V2>>>,
+}
+
+impl<K: Data, V: Data, V2: Data> Derived<K, V, V2> {
+    /// A table behind another one, without a store so far.
+    pub(super) fn behind(
+        parent: &KTable<K, V>,
+        send_old: bool,
+        rows: impl Fn(View<K, V>) -> View<K, V2> + 'static,
+    ) -> Rc<Self> {
+        let (parent, rows) = (Rc::clone(&parent.logic), Box::new(rows));
+        Rc::new(Derived { parent, rows, send_old: Cell::new(send_old), store: RefCell::new(None) })
+    }
+
+    /// Adds the table's node, which reads `stores` beside its own; `make` makes it around its output.
+    pub(super) fn add(
+        self: Rc<Self>,
+        parent: &KTable<K, V>,
+        prefix: &str,
+        stores: Box<[Arc<str>]>,
+        make: impl Fn(TableOutput<K, V2>, &mut InitContext<'_>) -> Result<Box<dyn Node>, ProcessorError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> KTable<K, V2> {
+        let (of_node, make) = (Rc::clone(&self), Arc::new(make));
+        let place = parent.place.then(prefix, move |lowering| {
             let (store, send_old) = (of_node.store.borrow().clone(), of_node.send_old.get());
-            let row = Arc::clone(&of_node.row);
-            // In the history of a row that never passed there may be one that did (KIP-914).
-            let skip_nothing = skip_nothing && !of_node.parent.is_versioned();
-            let opened = store.clone();
+            let (opened, make) = (store.clone(), Arc::clone(&make));
             let spec = ProcessorSpec::from_factory::<K, Change<V>, K, Change<V2>>(
                 move |context: &mut InitContext<'_>| {
                     let output = TableOutput::open(opened.as_ref(), send_old, context)?;
-                    Ok(Box::new(DerivedNode { output, row: Arc::clone(&row), skip_nothing }))
+                    make(output, context)
                 },
             );
-            lowering.processor(spec);
+            lowering.processor(spec.with_stores(stores.iter().cloned()));
             if let Some(store) = &store {
                 store.add_to(lowering);
             }
         });
-        KTable { place, logic, key_serde: self.key_serde.clone(), value_serde: None }
+        KTable { place, logic: self, key_serde: parent.key_serde.clone(), value_serde: None }
     }
-}
-
-struct Derived<K, V, V2> {
-    parent: Rc<dyn TableLogic<K, V>>,
-    row: RowMap<K, V, V2>,
-    send_old: Cell<bool>,
-    store: RefCell<Option<TableStore<K, V2>>>,
 }
 
 impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Derived<K, V, V2> {
@@ -79,14 +111,10 @@ impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Derived<K, V, V2> {
     }
 
     fn view(&self) -> View<K, V2> {
-        if let Some(store) = &*self.store.borrow() {
-            return View::of_store(store);
+        match &*self.store.borrow() {
+            Some(store) => View::of_store(store),
+            None => (self.rows)(self.parent.view()),
         }
-        let row = Arc::clone(&self.row);
-        self.parent.view().map(move |key, found| {
-            let timestamp = found.timestamp;
-            row(key, found.value).map(|value| ValueAndTimestamp { value, timestamp })
-        })
     }
 
     fn materialize(&self, store: TableStore<K, V2>) -> Result<(), String> {

@@ -33,6 +33,11 @@ impl<K: Data, V: Data> TableOutput<K, V> {
         Ok(TableOutput { store, values, send_old })
     }
 
+    /// Whether the table has a store of its own.
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// The row before: from the own store, or else what `otherwise` says; none where nobody asked for it.
     pub(crate) fn old(
         &self,

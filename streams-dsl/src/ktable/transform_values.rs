@@ -1,8 +1,6 @@
 //! `transform_values`: a table computed row by row with stores at hand.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use state_stores::ValueAndTimestamp;
@@ -10,12 +8,11 @@ use streams_core::processor::{InitContext, Node, NodeContext, ProcessorError, St
 use streams_core::record::{Data, Headers, Record, RecordContext};
 use streams_core::state::StateStore;
 use streams_core::time::Timestamp;
-use streams_core::topology::ProcessorSpec;
 
 use super::KTable;
+use super::derived::Derived;
 use super::output::TableOutput;
-use super::store::TableStore;
-use super::view::{Getter, Lookup, TableLogic, View};
+use super::view::{Getter, Lookup, View};
 use crate::change::Change;
 
 /// Computes the rows of a table (Kafka's `ValueTransformerWithKey`): see [`KTable::transform_values`].
@@ -72,8 +69,6 @@ impl TransformContext<'_, '_> {
 }
 
 type Transformer<K, V, V2> = Box<dyn ValueTransformer<K, V, V2>>;
-type MakeTransformer<K, V, V2> =
-    dyn Fn(&mut InitContext<'_>) -> Result<Transformer<K, V, V2>, ProcessorError> + Send + Sync;
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// The table whose rows a [`ValueTransformer`] of your own computes, which may keep state in the stores named here.
@@ -128,86 +123,29 @@ impl<K: Data, V: Data> KTable<K, V> {
         T: ValueTransformer<K, V, V2> + 'static,
         V2: Data,
     {
-        let logic = Rc::new(Transformed {
-            parent: Rc::clone(&self.logic),
-            make: Arc::new(move |context: &mut InitContext<'_>| {
-                Ok(Box::new(make(context)?) as Transformer<K, V, V2>)
-            }),
-            stores: stores.into_iter().map(Arc::from).collect(),
-            send_old: Cell::new(false),
-            store: RefCell::new(None),
+        let make = Arc::new(move |context: &mut InitContext<'_>| {
+            Ok::<_, ProcessorError>(Box::new(make(context)?) as Transformer<K, V, V2>)
         });
-        let of_node = Rc::clone(&logic);
-        let place = self.place.then("KTABLE-TRANSFORMVALUES-", move |lowering| {
-            let (store, send_old) = (of_node.store.borrow().clone(), of_node.send_old.get());
-            let (make, opened) = (Arc::clone(&of_node.make), store.clone());
-            let spec = ProcessorSpec::from_factory::<K, Change<V>, K, Change<V2>>(
-                move |context: &mut InitContext<'_>| {
-                    let output = TableOutput::open(opened.as_ref(), send_old, context)?;
-                    Ok(Box::new(TransformNode {
-                        output,
-                        stored: opened.is_some(),
-                        transformer: make(context)?,
-                    }))
-                },
-            );
-            lowering.processor(spec.with_stores(of_node.stores.iter().cloned()));
-            if let Some(store) = &store {
-                store.add_to(lowering);
+        let stores: Box<[Arc<str>]> = stores.into_iter().map(Arc::from).collect();
+        let (make_rows, of_rows) = (Arc::clone(&make), stores.clone());
+        let rows = move |rows: View<K, V>| {
+            let make_transformer = Arc::clone(&make_rows);
+            View {
+                stores: rows.stores.iter().chain(&of_rows).cloned().collect(),
+                make: Arc::new(move |context| {
+                    let (rows, transformer) = ((rows.make)(context)?, make_transformer(context)?);
+                    Ok(Box::new(TransformedRows { rows, transformer }))
+                }),
             }
-        });
-        KTable { place, logic, key_serde: self.key_serde.clone(), value_serde: None }
-    }
-}
-
-/// The plan's side of a transformed table.
-struct Transformed<K, V, V2> {
-    parent: Rc<dyn TableLogic<K, V>>,
-    make: Arc<MakeTransformer<K, V, V2>>,
-    stores: Vec<Arc<str>>,
-    send_old: Cell<bool>,
-    store: RefCell<Option<TableStore<K, V2>>>,
-}
-
-impl<K: Data, V: Data, V2: Data> TableLogic<K, V2> for Transformed<K, V, V2> {
-    fn enable_old_values(&self, force: bool) -> bool {
-        if self.store.borrow().is_some() || self.parent.enable_old_values(force) {
-            self.send_old.set(true);
-        }
-        self.send_old.get()
-    }
-
-    fn view(&self) -> View<K, V2> {
-        if let Some(store) = &*self.store.borrow() {
-            return View::of_store(store);
-        }
-        let (rows, make_transformer) = (self.parent.view(), Arc::clone(&self.make));
-        View {
-            stores: rows.stores.iter().chain(&self.stores).cloned().collect(),
-            make: Arc::new(move |context| {
-                Ok(Box::new(TransformedRows {
-                    rows: (rows.make)(context)?,
-                    transformer: make_transformer(context)?,
-                }))
-            }),
-        }
-    }
-
-    fn materialize(&self, store: TableStore<K, V2>) -> Result<(), String> {
-        store.keep_in(&self.store)
-    }
-
-    fn is_versioned(&self) -> bool {
-        match &*self.store.borrow() {
-            Some(store) => store.is_versioned(),
-            None => self.parent.is_versioned(),
-        }
+        };
+        Derived::behind(self, false, rows).add(self, "KTABLE-TRANSFORMVALUES-", stores, move |output, context| {
+            Ok(Box::new(TransformNode { output, transformer: make(context)? }))
+        })
     }
 }
 
 struct TransformNode<K, V, V2> {
     output: TableOutput<K, V2>,
-    stored: bool,
     transformer: Transformer<K, V, V2>,
 }
 
@@ -217,7 +155,7 @@ impl<K: Data, V: Data, V2: Data> Node for TransformNode<K, V, V2> {
         let Record { key, value: Change { old, new, is_latest }, timestamp, headers } = record;
         let new = self.transformer.transform(&key, new, &mut TransformContext(context))?;
         let old = match self.output.sends_old() {
-            true if self.stored => self.output.old(&key, context, || None)?,
+            true if self.output.has_store() => self.output.old(&key, context, || None)?,
             true => self.transformer.transform(&key, old, &mut TransformContext(context))?,
             false => None,
         };
