@@ -29,7 +29,7 @@ pub use grouped::{
 };
 pub use kstream::{
     BranchedKStream, FixedKeyContext, FixedKeyProcessor, FixedKeyRecord, GlobalLookup, JoinKind, JoinSide,
-    Joiner, KStream, OuterJoinSide, Sink, Within, WithinWith,
+    Joiner, KStream, OuterJoinSide, Sink, StreamJoin, Within, WithinWith,
 };
 pub use ktable::{
     CHANGES_HELD_MAX, ChangesMissed, KGroupedTable, KTable, TableChange, TableChanges, TableWith,

@@ -1,5 +1,6 @@
 //! `join`, `left_join`, `outer_join`: one method each, whatever the other side is.
 
+use std::fmt;
 use std::sync::Arc;
 
 use streams_core::record::Data;
@@ -21,6 +22,19 @@ pub enum JoinKind {
     Outer,
 }
 
+/// The stream's part of a join, whatever the other side is.
+pub struct StreamJoin<'a, K, V, O, R> {
+    pub(super) stream: &'a KStream<K, V>,
+    pub(super) joiner: Arc<Joiner<K, V, O, R>>,
+    pub(super) kind: JoinKind,
+}
+
+impl<K, V, O, R> fmt::Debug for StreamJoin<'_, K, V, O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamJoin").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
 /// What a stream can be joined with: a table of the same key, `&table` or `table.with(Joined::..)`; a global table,
 /// `table.by(key)`; or a stream of the same key within a window.
 #[diagnostic::on_unimplemented(
@@ -33,12 +47,7 @@ pub trait JoinSide<K, V> {
 
     /// Joins.
     #[doc(hidden)]
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, Self::Value, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R>;
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, Self::Value, R>) -> KStream<K, R>;
 }
 
 /// What a stream can be joined with so that the records of both sides are kept: a stream of the same key within a window.
@@ -96,7 +105,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     ) -> KStream<K, R> {
         let joiner =
             move |key: &K, value: Option<&V>, other: Option<&O::Value>| Some(joiner(key, value?, other?));
-        other.join_to(self, Arc::new(joiner), JoinKind::Inner)
+        other.join_to(StreamJoin { stream: self, joiner: Arc::new(joiner), kind: JoinKind::Inner })
     }
 
     /// Joins each record with what the other side holds for its key, or with none.
@@ -142,7 +151,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     ) -> KStream<K, R> {
         let joiner =
             move |key: &K, value: Option<&V>, other: Option<&O::Value>| Some(joiner(key, value?, other));
-        other.join_to(self, Arc::new(joiner), JoinKind::Left)
+        other.join_to(StreamJoin { stream: self, joiner: Arc::new(joiner), kind: JoinKind::Left })
     }
 
     /// Joins the records of both streams within a window; those that meet no partner are kept, with none for the other
@@ -192,6 +201,6 @@ impl<K: Data, V: Data> KStream<K, V> {
     ) -> KStream<K, R> {
         let joiner =
             move |key: &K, value: Option<&V>, other: Option<&O::Value>| Some(joiner(key, value, other));
-        other.join_to(self, Arc::new(joiner), JoinKind::Outer)
+        other.join_to(StreamJoin { stream: self, joiner: Arc::new(joiner), kind: JoinKind::Outer })
     }
 }

@@ -12,7 +12,7 @@ use streams_core::serdes::DefaultSerde;
 use streams_core::topology::ProcessorSpec;
 
 use super::KStream;
-use super::join::{JoinKind, JoinSide, Joiner};
+use super::join::{JoinKind, JoinSide, Joiner, StreamJoin};
 use crate::global_table::GlobalKTable;
 use crate::options::{SharedSerde, default_serde};
 
@@ -65,12 +65,8 @@ where
 {
     type Value = T;
 
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, T, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R> {
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, T, R>) -> KStream<K, R> {
+        let StreamJoin { stream, joiner, kind } = join;
         if !Rc::ptr_eq(&self.table.plan, &stream.place.plan) {
             stream.place.fault(
                 "a stream and a global table of two builders meet: make both with one `StreamsBuilder`",

@@ -9,7 +9,7 @@ use streams_core::record::{Data, Record};
 use streams_core::serdes::DefaultSerde;
 use streams_core::topology::ProcessorSpec;
 
-use super::join::{JoinKind, JoinSide, Joiner};
+use super::join::{JoinKind, JoinSide, Joiner, StreamJoin};
 use super::{KStream, NewRepartition};
 use crate::ktable::{Getter, KTable, TableWith};
 use crate::options::{Joined, SharedSerde};
@@ -23,25 +23,16 @@ where
 {
     type Value = T;
 
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, T, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R> {
-        self.with(Joined::new()).join_to(stream, joiner, kind)
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, T, R>) -> KStream<K, R> {
+        self.with(Joined::new()).join_to(join)
     }
 }
 
 impl<K: Data, V: Data, T: Data> JoinSide<K, V> for TableWith<'_, K, V, T> {
     type Value = T;
 
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, T, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R> {
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, T, R>) -> KStream<K, R> {
+        let StreamJoin { stream, joiner, kind } = join;
         let keys = self.joined.key_serde.or_carried(stream.key_serde.as_ref());
         let values = self.joined.value_serde.or_carried(stream.value_serde.as_ref());
         if self.joined.grace.is_some() && !self.table.logic.is_versioned() {

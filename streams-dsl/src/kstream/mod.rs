@@ -27,7 +27,7 @@ mod within;
 use std::fmt;
 
 pub use branch::BranchedKStream;
-pub use join::{JoinKind, JoinSide, Joiner, OuterJoinSide};
+pub use join::{JoinKind, JoinSide, Joiner, OuterJoinSide, StreamJoin};
 pub use join_global::GlobalLookup;
 pub use process_values::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
 pub(crate) use repartition::{NewRepartition, add_repartition};

@@ -1,13 +1,12 @@
 //! `within`: a stream as the other side of a windowed join.
 
 use std::fmt;
-use std::sync::Arc;
 
 use streams_core::record::Data;
 use streams_core::serdes::DefaultSerde;
 
 use super::KStream;
-use super::join::{JoinKind, JoinSide, Joiner, OuterJoinSide};
+use super::join::{JoinSide, OuterJoinSide, StreamJoin};
 use super::window_join::WindowJoin;
 use crate::options::StreamJoined;
 use crate::windows::JoinWindows;
@@ -51,6 +50,19 @@ pub struct Within<'a, K, V> {
 
 impl<'a, K, V> Within<'a, K, V> {
     /// The same with options for the join.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let orders = builder.stream::<String, String>("orders");
+    /// let payments = builder.stream::<String, i64>("payments");
+    /// let minute = JoinWindows::of(Duration::from_secs(60)).no_grace();
+    /// let side = payments.within(minute).with(StreamJoined::new().store_name("waiting").in_memory());
+    /// orders.join(side, |order, paid| format!("{order} for {paid}")).to("paid");
+    /// assert!(builder.build()?.describe().contains("waiting-this-join-store"));
+    /// # Ok::<(), TopologyError>(())
+    /// ```
     pub fn with<L>(self, joined: StreamJoined<K, L, V>) -> WithinWith<'a, K, L, V> {
         WithinWith { stream: self.stream, windows: self.windows, joined }
     }
@@ -72,13 +84,8 @@ where
 {
     type Value = T;
 
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, T, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R> {
-        self.with(StreamJoined::new()).join_to(stream, joiner, kind)
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, T, R>) -> KStream<K, R> {
+        self.with(StreamJoined::new()).join_to(join)
     }
 }
 
@@ -93,13 +100,9 @@ where
 impl<K: Data, V: Data, T: Data> JoinSide<K, V> for WithinWith<'_, K, V, T> {
     type Value = T;
 
-    fn join_to<R: Data>(
-        self,
-        stream: &KStream<K, V>,
-        joiner: Arc<Joiner<K, V, T, R>>,
-        kind: JoinKind,
-    ) -> KStream<K, R> {
-        WindowJoin { left: stream, right: self.stream, windows: self.windows, kind, joiner }.add(self.joined)
+    fn join_to<R: Data>(self, join: StreamJoin<'_, K, V, T, R>) -> KStream<K, R> {
+        let StreamJoin { stream: left, joiner, kind } = join;
+        WindowJoin { left, right: self.stream, windows: self.windows, kind, joiner }.add(self.joined)
     }
 }
 
