@@ -1,14 +1,11 @@
-//! Global tables and global stores: full copies with every instance.
+//! Global tables: full copies with every instance.
 
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use streams_core::processor::{InitContext, Processor, ProcessorError, SourceNode};
 use streams_core::record::Data;
 use streams_core::serdes::DefaultSerde;
-use streams_core::state::StoreBuilder;
-use streams_core::topology::{ProcessorSpec, SourceSpec, Topics};
 
 use crate::ktable::{SourceTable, TableStore};
 use crate::options::{Consumed, Materialized};
@@ -112,62 +109,5 @@ impl StreamsBuilder {
         }));
         drop(plan);
         GlobalKTable { plan: Rc::clone(&self.plan), store }
-    }
-
-    /// Adds a store of which every instance keeps a full copy, filled from a topic by a processor of your own, which must
-    /// not forward. All processors may read it, by `InitContext::global_store`, and need not name it.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use streams_dsl::prelude::*;
-    /// use streams_dsl::stores::KeyValueStore;
-    ///
-    /// struct Upper(StoreHandle<KeyValueStore<String, String>>);
-    ///
-    /// impl Processor<String, String, (), ()> for Upper {
-    ///     fn process(
-    ///         &mut self,
-    ///         record: Record<String, String>,
-    ///         context: &mut ProcessorContext<'_, '_, (), ()>,
-    ///     ) -> Result<(), ProcessorError> {
-    ///         Ok(context.store_mut(self.0).put(&record.key, Some(record.value.to_uppercase()))?)
-    ///     }
-    /// }
-    ///
-    /// let builder = StreamsBuilder::new();
-    /// let store = Stores::key_value::<String, String>("names", Arc::new(Utf8), Arc::new(Utf8));
-    /// builder.add_global_store(store.build(), "names", Consumed::new(), |context| Ok(Upper(context.store("names")?)));
-    /// builder.stream::<String, String>("rides").to("same");
-    /// assert!(builder.build()?.describe().contains("for global store"));
-    /// # Ok::<(), TopologyError>(())
-    /// ```
-    pub fn add_global_store<P, K, V>(
-        &self,
-        store: Arc<dyn StoreBuilder>,
-        topic: impl Into<String>,
-        consumed: Consumed<K, V>,
-        make: impl Fn(&mut InitContext<'_>) -> Result<P, ProcessorError> + Send + Sync + 'static,
-    ) -> &Self
-    where
-        P: Processor<K, V, (), ()> + 'static,
-        K: Data,
-        V: Data,
-    {
-        let topics = Topics::Named(vec![Arc::from(topic.into())]);
-        let make = Arc::new(make);
-        let mut plan = self.plan.borrow_mut();
-        let (source_name, operator) = (plan.generate(SOURCE), plan.operator());
-        let name = Name::new(operator, plan.generate("KTABLE-SOURCE-"));
-        plan.add(PlanNode::new(name.clone(), [], move |lowering| {
-            let (keys, values) = (consumed.key_serde.or_carried(None), consumed.value_serde.or_carried(None));
-            let node = SourceNode::new(keys, values, consumed.extractor.clone());
-            let source = (source_name.clone(), SourceSpec::new(topics.clone(), node));
-            let make = Arc::clone(&make);
-            let processor = ProcessorSpec::new::<P, K, V, (), ()>(move |context| make(context));
-            let processor = (lowering.resolve(&name), processor);
-            lowering.builder.add_global_store(Arc::clone(&store), source, processor);
-        }));
-        drop(plan);
-        self
     }
 }

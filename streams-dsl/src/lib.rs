@@ -10,6 +10,7 @@
 extern crate self as streams_dsl;
 
 mod change;
+mod filled_store;
 mod global_table;
 mod grouped;
 mod kstream;
