@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use streams_dsl::prelude::*;
+use streams_test_driver::TopologyTestDriver;
 
 #[test]
 fn every_fault_is_listed_at_once() {
@@ -88,6 +89,74 @@ fn windows_that_cannot_be_are_listed_with_their_store() {
         assert!(text.contains(part), "`{part}` is not in\n{text}");
     }
     assert_eq!(error.faults.len(), 5, "{text}");
+}
+
+#[test]
+fn windows_have_no_versions() {
+    let builder = StreamsBuilder::new();
+    let rides = builder.stream::<String, i64>("rides").group_by_key();
+    let minute = Duration::from_secs(60);
+    let versioned = |name: &str| Materialized::named(name).versioned(minute);
+    let fixed = rides.windowed_by(TimeWindows::of_size(minute).no_grace());
+    let _ = fixed.count_with(versioned("fixed"));
+    let sliding = rides.windowed_by(SlidingWindows::of_time_difference(minute).no_grace());
+    let _ = sliding.reduce_with(|sum, fare| sum + fare, versioned("sliding"));
+    let gap = SessionWindows::of_inactivity_gap(minute).no_grace();
+    let _ = rides.windowed_by(gap).count_with(versioned("sessions"));
+    let sums = rides.cogroup(|_, fare, sum: i64| sum + fare).windowed_by(gap);
+    let _ = sums.aggregate_with(|| 0, |_, one, other| one + other, versioned("together"));
+    let _ = rides.count_with(versioned("whole"));
+    let error = builder.build().unwrap_err();
+    let text = error.to_string();
+    for store in ["fixed", "sliding", "sessions", "together"] {
+        let fault = format!("store `{store}` keeps windows, which have no versions: leave `.versioned(..)` out");
+        assert!(text.contains(&fault), "`{fault}` is not in\n{text}");
+    }
+    assert_eq!(error.faults.len(), 4, "{text}");
+}
+
+/// Without a serde of its own.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct NamedOrder {
+    order: String,
+    name: String,
+}
+
+/// Orders with their customers' names, and a join that looks them up.
+fn looked_up(kept: Option<Materialized<i64, NamedOrder>>) -> Result<Topology, TopologyError> {
+    let builder = StreamsBuilder::new();
+    let orders = builder.table::<i64, String>("orders");
+    let customers = builder.table::<String, String>("customers");
+    let customer = |_: &i64, order: &String| order.split(':').next().map(str::to_owned);
+    let named = |order: &String, name: &String| NamedOrder { order: order.clone(), name: name.clone() };
+    let mut joined = orders.join_on_with(&customers, customer, named, TableJoined::new());
+    if let Some(kept) = kept {
+        joined = joined.materialized(kept);
+    }
+    let visits = builder.stream::<i64, String>("visits");
+    visits.join(&joined, |visit, order: &NamedOrder| format!("{visit} {} {}", order.name, order.order)).to("out");
+    builder.build()
+}
+
+#[test]
+fn the_result_of_a_foreign_key_join_is_kept_by_the_serde_that_is_named() {
+    let topology = looked_up(Some(Materialized::with(BigEndian, Json).name("named-orders"))).unwrap();
+    let mut driver = TopologyTestDriver::new(topology).unwrap();
+    let customers = driver.input_topic::<String, String>("customers");
+    customers.pipe(&mut driver, "c7".to_owned(), "Ada".to_owned()).unwrap();
+    driver.input_topic::<i64, String>("orders").pipe(&mut driver, 1, "c7:tea".to_owned()).unwrap();
+    driver.input_topic::<i64, String>("visits").pipe(&mut driver, 1, "today".to_owned()).unwrap();
+    let out = driver.output_topic::<i64, String>("out");
+    assert_eq!(out.read_values(&mut driver).unwrap(), ["today Ada c7:tea"]);
+}
+
+#[test]
+fn a_foreign_key_join_that_is_looked_up_without_a_serde_is_a_fault() {
+    let error = looked_up(None).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(".materialized(Materialized::with(key_serde, value_serde).name(..))"), "{text}");
+    assert!(text.contains("the foreign-key join of table `KTABLE-SOURCE-0000000001`"), "{text}");
+    assert_eq!(error.faults.len(), 1, "{text}");
 }
 
 #[test]

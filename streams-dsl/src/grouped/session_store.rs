@@ -12,7 +12,7 @@ use streams_core::topology::ProcessorSpec;
 
 use super::aggregation::{Aggregation, Fold};
 use super::session_aggregation;
-use super::window_store::has_a_store;
+use super::window_store::{has_a_store, never_versioned};
 use crate::ktable::{Getter, Lookup, TableLogic, TableStore, View};
 use crate::options::{Materialized, SharedSerde, StoreOptions};
 use crate::plan::Lowering;
@@ -130,7 +130,7 @@ impl<K: Data, A: Data> Aggregation<K, A> for SessionTable<K, A> {
     fn faults(&self) -> Vec<String> {
         let (name, retention, least) =
             (&self.store.name, self.store.retention, least_retention(&self.windows));
-        let mut faults = Vec::new();
+        let mut faults = never_versioned(name, &self.store.options);
         if let Err(fault) = self.windows.validate() {
             faults.push(format!("store `{name}`: {fault}"));
         }

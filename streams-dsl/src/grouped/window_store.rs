@@ -175,7 +175,7 @@ impl<K: Data, A: Data> Aggregation<K, A> for WindowedTable<K, A> {
 
     fn faults(&self) -> Vec<String> {
         let (name, retention, least) = (&self.store.name, self.store.retention, self.spans.least_retention());
-        let mut faults = Vec::new();
+        let mut faults = never_versioned(name, &self.store.options);
         if let Err(fault) = self.spans.validate(self.emit) {
             faults.push(format!("store `{name}`: {fault}"));
         }
@@ -210,6 +210,17 @@ impl<K: Data, V: Data> TableLogic<Windowed<K>, V> for WindowedTable<K, V> {
     fn materialize(&self, store: TableStore<Windowed<K>, V>) -> Result<(), String> {
         Err(has_a_store("a windowed aggregation", &self.store.name, &store.name))
     }
+}
+
+/// The fault of a windowed table that is to keep former values.
+pub(super) fn never_versioned(store: &str, options: &StoreOptions) -> Vec<String> {
+    let fault = |_| {
+        format!(
+            "store `{store}` keeps windows, which have no versions: leave `.versioned(..)` out; how long windows are \
+             kept is said by `.retention(..)`"
+        )
+    };
+    options.history.map(fault).into_iter().collect()
 }
 
 /// The fault of a table that is to be kept twice.

@@ -66,6 +66,11 @@ impl<K: Data, V: Data> View<K, V> {
         }
     }
 
+    /// No rows: stands for those of a table whose fault is noted, so that nobody will look.
+    pub(crate) fn of_nothing() -> Self {
+        View { stores: Vec::new(), make: Arc::new(|_| Ok(Box::new(NoRows))) }
+    }
+
     /// The rows of this view, changed by a function of key and row.
     pub(crate) fn map<V2: Data>(
         &self,
@@ -89,6 +94,14 @@ impl<K: Data, V: Data> Getter<K, V> for StoreView<K, V> {
 
     fn get_as_of(&mut self, key: &K, time: Timestamp, context: &mut NodeContext<'_>) -> Lookup<V> {
         self.0.get_as_of(key, time, context)
+    }
+}
+
+struct NoRows;
+
+impl<K, V> Getter<K, V> for NoRows {
+    fn get(&mut self, _key: &K, _context: &mut NodeContext<'_>) -> Lookup<V> {
+        Ok(None)
     }
 }
 

@@ -127,7 +127,7 @@ impl<K: 'static, V: 'static> Materialized<K, V> {
     /// Keeps former values for so long, in event time, so that stream-table joins find the one valid at their record's
     /// time (KIP-889). Late changes find their place among those that are kept; aggregations of this table and joins of
     /// it with another table pass over them, counted as dropped, and so are those older than `history`. The table is
-    /// not cached and cannot be suppressed.
+    /// not cached and cannot be suppressed. Windowed and global tables have no versions: the topology is then not built.
     ///
     /// ```
     /// use streams_dsl::prelude::*;

@@ -25,7 +25,7 @@ use self::parts::{Joiner, Parts};
 use self::result::ResultTable;
 use super::KTable;
 use super::store::TableStore;
-use crate::options::{StoreOptions, TableJoined, default_serde};
+use crate::options::{SharedSerde, StoreOptions, TableJoined, default_serde};
 
 impl<K: Data, V: Data> KTable<K, V> {
     /// The table of this table's rows, each joined with the row of the other table that it refers to; rows that refer
@@ -68,7 +68,8 @@ impl<K: Data, V: Data> KTable<K, V> {
         FV: Data + DefaultSerde,
         R: Data + DefaultSerde,
     {
-        self.join_on_with(other, foreign_key, joiner, TableJoined::new())
+        let rows = Some(default_serde::<R>());
+        self.join_foreign(other, Arc::new(foreign_key), inner(joiner), false, TableJoined::new(), rows)
     }
 
     /// As [`join_on`](KTable::join_on), with serdes and partitioners of your choice.
@@ -93,10 +94,9 @@ impl<K: Data, V: Data> KTable<K, V> {
     where
         FK: Data,
         FV: Data,
-        R: Data + DefaultSerde,
+        R: Data,
     {
-        let joiner: Joiner<V, FV, R> = Arc::new(move |row, foreign| Some(joiner(row, foreign?)));
-        self.join_foreign(other, Arc::new(foreign_key), joiner, false, joined)
+        self.join_foreign(other, Arc::new(foreign_key), inner(joiner), false, joined, None)
     }
 
     /// The table of all rows of this table, each with the row of the other table that it refers to, where there is one.
@@ -132,7 +132,8 @@ impl<K: Data, V: Data> KTable<K, V> {
         FV: Data + DefaultSerde,
         R: Data + DefaultSerde,
     {
-        self.left_join_on_with(other, foreign_key, joiner, TableJoined::new())
+        let rows = Some(default_serde::<R>());
+        self.join_foreign(other, Arc::new(foreign_key), left(joiner), true, TableJoined::new(), rows)
     }
 
     /// As [`left_join_on`](KTable::left_join_on), with serdes and partitioners of your choice.
@@ -158,19 +159,20 @@ impl<K: Data, V: Data> KTable<K, V> {
     where
         FK: Data,
         FV: Data,
-        R: Data + DefaultSerde,
+        R: Data,
     {
-        let joiner: Joiner<V, FV, R> = Arc::new(move |row, foreign| Some(joiner(row, foreign)));
-        self.join_foreign(other, Arc::new(foreign_key), joiner, true, joined)
+        self.join_foreign(other, Arc::new(foreign_key), left(joiner), true, joined, None)
     }
 
-    fn join_foreign<FK: Data, FV: Data, R: Data + DefaultSerde>(
+    /// Adds the join; `rows` is the serde of a store that the result gets where it needs one and none was named.
+    fn join_foreign<FK: Data, FV: Data, R: Data>(
         &self,
         other: &KTable<FK, FV>,
         extract: parts::Extract<K, V, FK>,
         joiner: Joiner<V, FV, R>,
         left: bool,
         joined: TableJoined<K, V, FK, FV>,
+        rows: Option<SharedSerde<R>>,
     ) -> KTable<K, R> {
         // What a row referred to must be told that it no longer does.
         other.logic.enable_old_values(true);
@@ -188,12 +190,12 @@ impl<K: Data, V: Data> KTable<K, V> {
         let nodes = Nodes::generate(&self.place);
         let response = nodes.add(self, other, &parts, &joined);
         let (own_name, number) = self.place.plan.borrow_mut().owe_store("KTABLE-FK-JOIN-OUTPUT-");
-        let own = TableStore {
+        let own = rows.map(|values| TableStore {
             name: own_name.into(),
             keys: Arc::clone(&keys),
-            values: default_serde::<R>(),
+            values,
             options: StoreOptions::default(),
-        };
+        });
         let result = Rc::new(ResultTable {
             own,
             named: RefCell::new(None),
@@ -205,4 +207,12 @@ impl<K: Data, V: Data> KTable<K, V> {
         let place = nodes.add_result(&response, Rc::clone(&result));
         KTable { place, logic: result, key_serde: Some(keys), value_serde: None }
     }
+}
+
+fn inner<V, FV, R>(joiner: impl Fn(&V, &FV) -> R + Send + Sync + 'static) -> Joiner<V, FV, R> {
+    Arc::new(move |row, foreign| Some(joiner(row, foreign?)))
+}
+
+fn left<V, FV, R>(joiner: impl Fn(&V, Option<&FV>) -> R + Send + Sync + 'static) -> Joiner<V, FV, R> {
+    Arc::new(move |row, foreign| Some(joiner(row, foreign)))
 }

@@ -15,8 +15,8 @@ use crate::plan::{OwedNumber, Place};
 
 /// The plan's side of the result: it has a store where it was named, or where something behind it needs one.
 pub(super) struct ResultTable<K, R> {
-    /// The store that it gets if it needs one and none was named.
-    pub(super) own: TableStore<K, R>,
+    /// The store that it gets if it needs one and none was named; none where no serde of its rows is known.
+    pub(super) own: Option<TableStore<K, R>>,
     pub(super) named: RefCell<Option<TableStore<K, R>>>,
     pub(super) stored: Cell<bool>,
     pub(super) send_old: Cell<bool>,
@@ -28,7 +28,19 @@ pub(super) struct ResultTable<K, R> {
 impl<K: Data, R: Data> ResultTable<K, R> {
     /// The store, if it is to be there.
     pub(super) fn store(&self) -> Option<TableStore<K, R>> {
-        self.named.borrow().clone().or_else(|| self.stored.get().then(|| self.own.clone()))
+        self.named.borrow().clone().or_else(|| self.own.clone().filter(|_| self.stored.get()))
+    }
+
+    /// Notes that something behind it looks rows up; a fault where there is nothing to keep them with.
+    fn need_store(&self) {
+        if self.store().is_none() && self.own.is_none() && !self.stored.get() {
+            self.place.fault(format!(
+                "the result of the foreign-key join of table `{}` is looked up by what follows, and no serde for its rows \
+                 is known: keep it in a store by `.materialized(Materialized::with(key_serde, value_serde).name(..))`",
+                self.place.name()
+            ));
+        }
+        self.stored.set(true);
     }
 
     /// The node.
@@ -45,14 +57,14 @@ impl<K: Data, R: Data> TableLogic<K, R> for ResultTable<K, R> {
         if !force && self.store().is_none() {
             return false;
         }
-        self.stored.set(true);
+        self.need_store();
         self.send_old.set(true);
         true
     }
 
     fn view(&self) -> View<K, R> {
-        self.stored.set(true);
-        View::of_store(&self.store().unwrap_or_else(|| self.own.clone()))
+        self.need_store();
+        self.store().map_or_else(View::of_nothing, |store| View::of_store(&store))
     }
 
     fn materialize(&self, store: TableStore<K, R>) -> Result<(), String> {
