@@ -60,6 +60,14 @@ impl StreamsBuilder {
     }
 
     /// The stream of a topic's records, with serdes, event time or a start of your choice: see [`Consumed`].
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let consumed = Consumed::with(Utf8, BigEndian).timestamp_extractor(TimestampExtractor::WallClock);
+    /// builder.stream_with::<String, i64>("rides", consumed).to("same");
+    /// ```
     pub fn stream_with<K: Data, V: Data>(
         &self,
         topic: impl Into<String>,
@@ -84,6 +92,14 @@ impl StreamsBuilder {
     }
 
     /// The stream of several topics' records, read by your choice.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let topics = ["rides-north", "rides-south"];
+    /// builder.streams_with::<String, i64>(topics, Consumed::with(Utf8, BigEndian)).to("rides");
+    /// ```
     pub fn streams_with<K: Data, V: Data>(
         &self,
         topics: impl IntoIterator<Item = impl Into<String>>,
@@ -172,6 +188,31 @@ impl StreamsBuilder {
     }
 
     /// Adds a store for processors of your own, which name it when they are added.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use streams_dsl::prelude::*;
+    /// use streams_dsl::stores::KeyValueStore;
+    ///
+    /// struct Latest(StoreHandle<KeyValueStore<String, i64>>);
+    ///
+    /// impl Processor<String, i64, (), ()> for Latest {
+    ///     fn process(
+    ///         &mut self,
+    ///         record: Record<String, i64>,
+    ///         context: &mut ProcessorContext<'_, '_, (), ()>,
+    ///     ) -> Result<(), ProcessorError> {
+    ///         Ok(context.store_mut(self.0).put(&record.key, Some(record.value))?)
+    ///     }
+    /// }
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// builder.add_store(Stores::key_value::<String, i64>("latest", Arc::new(Utf8), Arc::new(BigEndian)).build());
+    /// let rides = builder.stream::<String, i64>("rides");
+    /// let _ = rides.process(|context| Ok(Latest(context.store("latest")?)), ["latest"]);
+    /// assert!(builder.build()?.describe().contains("stores: [latest]"));
+    /// # Ok::<(), TopologyError>(())
+    /// ```
     pub fn add_store(&self, store: Arc<dyn StoreBuilder>) -> &Self {
         self.plan.borrow_mut().add_store(store);
         self

@@ -72,6 +72,27 @@ pub struct CogroupedKStream<K, A> {
 
 impl<K: Data, A: Data> CogroupedKStream<K, A> {
     /// Takes one more grouped stream in: `add` takes a record of it into the aggregate.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let fares = builder.stream::<String, i64>("fares").group_by_key();
+    /// let tips = builder.stream::<String, i64>("tips").group_by_key();
+    /// let income = fares.cogroup(|_, fare, sum: i64| sum + fare).cogroup(&tips, |_, tip, sum| sum + tip);
+    /// income.aggregate(|| 0).to_stream().to("sums");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let (fares, tips) = (driver.input_topic::<String, i64>("fares"), driver.input_topic::<String, i64>("tips"));
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 12, 1_000)?;
+    /// tips.pipe_at(&mut driver, "ada".to_owned(), 2, 3_000)?;
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 9, 61_000)?;
+    /// let sums = driver.output_topic::<String, Option<i64>>("sums");
+    /// assert_eq!(sums.read_values(&mut driver)?, [Some(12), Some(14), Some(23)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cogroup<V: Data>(
         &self,
         grouped: &KGroupedStream<K, V>,

@@ -27,6 +27,29 @@ pub struct TimeWindowedCogroupedKStream<K, A> {
 impl<K: Data, A: Data> TimeWindowedCogroupedKStream<K, A> {
     /// The table of an aggregate of each key and window: `init` makes the first one, each stream's own function takes
     /// its records into it.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let fares = builder.stream::<String, i64>("fares").group_by_key();
+    /// let tips = builder.stream::<String, i64>("tips").group_by_key();
+    /// let income = fares.cogroup(|_, fare, sum: i64| sum + fare).cogroup(&tips, |_, tip, sum| sum + tip);
+    /// let minutes = TimeWindows::of_size(Duration::from_secs(60)).no_grace();
+    /// let sums = income.windowed_by(minutes).aggregate(|| 0);
+    /// sums.to_stream().map(|zone, sum| (zone.key, sum)).to("sums");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let (fares, tips) = (driver.input_topic::<String, i64>("fares"), driver.input_topic::<String, i64>("tips"));
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 12, 1_000)?;
+    /// tips.pipe_at(&mut driver, "ada".to_owned(), 2, 3_000)?;
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 9, 61_000)?;
+    /// let sums = driver.output_topic::<String, Option<i64>>("sums");
+    /// assert_eq!(sums.read_values(&mut driver)?, [Some(12), Some(14), Some(9)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn aggregate(&self, init: impl Fn() -> A + Send + Sync + 'static) -> KTable<Windowed<K>, A>
     where
         K: DefaultSerde,
@@ -75,6 +98,30 @@ pub struct SessionWindowedCogroupedKStream<K, A> {
 impl<K: Data, A: Data> SessionWindowedCogroupedKStream<K, A> {
     /// The table of an aggregate of each key and session: `init` makes the first one, each stream's own function takes
     /// its records into it, and `merge` makes one of two sessions'.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let fares = builder.stream::<String, i64>("fares").group_by_key();
+    /// let tips = builder.stream::<String, i64>("tips").group_by_key();
+    /// let income = fares.cogroup(|_, fare, sum: i64| sum + fare).cogroup(&tips, |_, tip, sum| sum + tip);
+    /// let shifts = SessionWindows::of_inactivity_gap(Duration::from_secs(10)).no_grace();
+    /// let sums = income.windowed_by(shifts).aggregate(|| 0, |_, one, other| one + other);
+    /// sums.to_stream().map(|zone, sum| (zone.key, sum)).to("sums");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let (fares, tips) = (driver.input_topic::<String, i64>("fares"), driver.input_topic::<String, i64>("tips"));
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 12, 1_000)?;
+    /// tips.pipe_at(&mut driver, "ada".to_owned(), 2, 3_000)?;
+    /// fares.pipe_at(&mut driver, "ada".to_owned(), 9, 61_000)?;
+    /// let sums = driver.output_topic::<String, Option<i64>>("sums");
+    /// // The tip extends the session of the first fare, which gives way to the longer one.
+    /// assert_eq!(sums.read_values(&mut driver)?, [Some(12), None, Some(14), Some(9)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn aggregate(
         &self,
         init: impl Fn() -> A + Send + Sync + 'static,

@@ -35,6 +35,27 @@ pub struct SessionWindowedKStream<K, V> {
 
 impl<K: Data, V: Data> SessionWindowedKStream<K, V> {
     /// The same sessions, whose results leave by this strategy: see [`EmitStrategy`].
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let clicks = builder.stream::<String, i64>("clicks");
+    /// let visits = SessionWindows::of_inactivity_gap(Duration::from_secs(10)).no_grace();
+    /// let counts = clicks.group_by_key().windowed_by(visits).emit_strategy(EmitStrategy::OnWindowClose).count();
+    /// counts.to_stream().map(|user, count| (user.key, count)).to("counts");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let clicks = driver.input_topic::<String, i64>("clicks");
+    /// for time in [1_000, 2_000, 60_000] {
+    ///     clicks.pipe_at(&mut driver, "ada".to_owned(), 1, time)?;
+    /// }
+    /// let out = driver.output_topic::<String, i64>("counts");
+    /// assert_eq!(out.read_values(&mut driver)?, [2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit_strategy(self, emit: EmitStrategy) -> Self {
         SessionWindowedKStream { emit, ..self }
     }

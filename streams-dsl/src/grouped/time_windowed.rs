@@ -33,6 +33,27 @@ pub struct TimeWindowedKStream<K, V> {
 
 impl<K: Data, V: Data> TimeWindowedKStream<K, V> {
     /// The same windows, whose results leave by this strategy: see [`EmitStrategy`].
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let fares = builder.stream::<String, i64>("fares");
+    /// let windows = TimeWindows::of_size(Duration::from_secs(10)).no_grace();
+    /// let counts = fares.group_by_key().windowed_by(windows).emit_strategy(EmitStrategy::OnWindowClose).count();
+    /// counts.to_stream().map(|zone, count| (zone.key, count)).to("counts");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let fares = driver.input_topic::<String, i64>("fares");
+    /// for time in [1_000, 2_000, 12_000] {
+    ///     fares.pipe_at(&mut driver, "north".to_owned(), 7, time)?;
+    /// }
+    /// let out = driver.output_topic::<String, i64>("counts");
+    /// assert_eq!(out.read_values(&mut driver)?, [2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn emit_strategy(self, emit: EmitStrategy) -> Self {
         TimeWindowedKStream { emit, ..self }
     }

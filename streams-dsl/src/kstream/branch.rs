@@ -80,6 +80,25 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
     }
 
     /// Adds a branch and says at once what becomes of it.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("words");
+    /// let short = |_: &String, word: &String| word.len() < 4;
+    /// words.split().branch(short, |words| drop(words.to("short"))).no_default();
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let words = driver.input_topic::<String, String>("words");
+    /// words.pipe(&mut driver, "a".to_owned(), "red".to_owned())?;
+    /// words.pipe(&mut driver, "b".to_owned(), "green".to_owned())?;
+    /// let short = driver.output_topic::<String, String>("short");
+    /// assert_eq!(short.read_values(&mut driver)?, ["red"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn branch(
         mut self,
         test: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
@@ -91,6 +110,26 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
 
     /// Adds a branch to be found, under its name, in the map that [`no_default`](BranchedKStream::no_default) or
     /// [`default_branch`](BranchedKStream::default_branch) answers.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("words");
+    /// let short = |_: &String, word: &String| word.len() < 4;
+    /// let branches = words.split().named("by-length-").branch_with(short, Branched::named("short")).no_default();
+    /// branches["by-length-short"].to("short");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let words = driver.input_topic::<String, String>("words");
+    /// words.pipe(&mut driver, "a".to_owned(), "red".to_owned())?;
+    /// words.pipe(&mut driver, "b".to_owned(), "green".to_owned())?;
+    /// let short = driver.output_topic::<String, String>("short");
+    /// assert_eq!(short.read_values(&mut driver)?, ["red"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn branch_with(
         mut self,
         test: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
@@ -101,6 +140,25 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
     }
 
     /// Says what becomes of the records that pass no test, and answers all branches by name.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("words");
+    /// let short = |_: &String, word: &String| word.len() < 4;
+    /// words.split().branch(short, |_| ()).otherwise(|rest| drop(rest.to("long")));
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let words = driver.input_topic::<String, String>("words");
+    /// words.pipe(&mut driver, "a".to_owned(), "red".to_owned())?;
+    /// words.pipe(&mut driver, "b".to_owned(), "green".to_owned())?;
+    /// let long = driver.output_topic::<String, String>("long");
+    /// assert_eq!(long.read_values(&mut driver)?, ["green"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn otherwise(mut self, then: impl FnOnce(KStream<K, V>)) -> BTreeMap<String, KStream<K, V>> {
         then(self.add_default(Branched::new()));
         self.branches
@@ -108,12 +166,43 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
 
     /// Answers all branches by name, that of the records which pass no test among them: its name ends in `0`, unless
     /// it is given one here.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("words");
+    /// let short = |_: &String, word: &String| word.len() < 4;
+    /// let split = words.split().named("by-length-").branch_with(short, Branched::named("short"));
+    /// let branches = split.default_branch(Branched::named("long"));
+    /// branches["by-length-long"].to("long");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// let words = driver.input_topic::<String, String>("words");
+    /// words.pipe(&mut driver, "a".to_owned(), "red".to_owned())?;
+    /// words.pipe(&mut driver, "b".to_owned(), "green".to_owned())?;
+    /// let long = driver.output_topic::<String, String>("long");
+    /// assert_eq!(long.read_values(&mut driver)?, ["green"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn default_branch(mut self, branched: Branched) -> BTreeMap<String, KStream<K, V>> {
         let _in_the_map = self.add_default(branched);
         self.branches
     }
 
     /// Drops the records that pass no test, and answers all branches by name.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let words = builder.stream::<String, String>("words");
+    /// let split = words.split().named("by-length-");
+    /// let branches = split.branch_with(|_, word| word.len() < 4, Branched::named("short")).no_default();
+    /// assert_eq!(branches.keys().collect::<Vec<_>>(), ["by-length-short"]);
+    /// ```
     pub fn no_default(self) -> BTreeMap<String, KStream<K, V>> {
         self.branches
     }

@@ -104,6 +104,25 @@ impl<K: 'static, V: 'static> KTable<K, V> {
     }
 
     /// The table with options for the join that it is handed to.
+    ///
+    /// ```
+    /// use streams_dsl::prelude::*;
+    /// use streams_test_driver::TopologyTestDriver;
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let rides = builder.stream::<String, i64>("rides");
+    /// let drivers = builder.table::<String, String>("drivers");
+    /// let side = drivers.with(Joined::with(Utf8, BigEndian));
+    /// rides.join(side, |fare, name| format!("{name}: {fare}")).to("rides-with-names");
+    /// let topology = builder.build()?;
+    ///
+    /// let mut driver = TopologyTestDriver::new(topology)?;
+    /// driver.input_topic::<String, String>("drivers").pipe(&mut driver, "d1".to_owned(), "Ada".to_owned())?;
+    /// driver.input_topic::<String, i64>("rides").pipe(&mut driver, "d1".to_owned(), 12)?;
+    /// let named = driver.output_topic::<String, String>("rides-with-names");
+    /// assert_eq!(named.read_values(&mut driver)?, ["Ada: 12"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with<V1>(&self, joined: Joined<K, V1>) -> TableWith<'_, K, V1, V> {
         TableWith { table: self, joined }
     }
