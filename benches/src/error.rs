@@ -86,6 +86,9 @@ pub enum Error {
     /// A processor failed.
     #[error(transparent)]
     Processor(#[from] streams_dsl::processor::ProcessorError),
+    /// A task failed.
+    #[error(transparent)]
+    Task(#[from] Box<streams_dsl::task::TaskError>),
     /// A store failed.
     #[error(transparent)]
     Store(#[from] streams_dsl::state::StoreError),
@@ -117,6 +120,12 @@ impl From<streams_dsl::Error> for Error {
 impl From<streams_dsl::ConfigError> for Error {
     fn from(error: streams_dsl::ConfigError) -> Self {
         streams_dsl::Error::from(error).into()
+    }
+}
+
+impl From<streams_dsl::task::TaskError> for Error {
+    fn from(error: streams_dsl::task::TaskError) -> Self {
+        Box::new(error).into()
     }
 }
 

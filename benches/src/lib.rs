@@ -3,6 +3,7 @@
 
 mod arguments;
 mod bare_graph;
+mod bare_task;
 mod broker;
 mod compare;
 mod counters;
@@ -27,6 +28,7 @@ pub use arguments::{
     SuiteArguments, TakeoverArguments, VerifyArguments,
 };
 pub use bare_graph::BareGraph;
+pub use bare_task::BareTask;
 pub use broker::Broker;
 pub use compare::compare;
 pub use error::Error;

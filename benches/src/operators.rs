@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use streams_dsl::prelude::*;
+use streams_dsl::record::OwnedRecord;
 
-use crate::{BareGraph, Error};
+use crate::{BareGraph, BareTask, Error};
 
 /// How many keys the records of stateful operators have.
 const KEYS: u64 = 1_000;
@@ -18,6 +19,7 @@ pub struct Operator {
     /// The processors behind the sources, fed by turns.
     inputs: Vec<u32>,
     keys: Vec<String>,
+    made: u64,
     fed: u64,
 }
 
@@ -27,13 +29,13 @@ impl Operator {
         let inputs = topics.iter().map(|topic| BareGraph::behind_source(&topology, topic));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let keys = (0..KEYS).map(|key| format!("key-{key}")).collect();
-        Ok(Operator { graph: BareGraph::new(&topology)?, inputs, keys, fed: 0 })
+        Ok(Operator { graph: BareGraph::new(&topology)?, inputs, keys, made: 0, fed: 0 })
     }
 
     /// The next record: its key takes turns, its time goes on by a millisecond.
     pub fn next_record(&mut self) -> (u32, Record<String, i64>) {
-        let number = self.fed;
-        self.fed += 1;
+        let number = self.made;
+        self.made += 1;
         let input = self.inputs[number as usize % self.inputs.len()];
         let key = self.keys[(number / self.inputs.len() as u64 % KEYS) as usize].clone();
         (input, Record::new(key, number as i64, Timestamp::from_millis(number as i64)))
@@ -45,6 +47,7 @@ impl Operator {
     /// Those of the operator and its stores.
     pub fn feed(&mut self, (input, record): (u32, Record<String, i64>)) -> Result<(), Error> {
         self.graph.feed(input, record)?;
+        self.fed += 1;
         if self.fed.is_multiple_of(RECORDS_PER_COMMIT) {
             self.graph.commit()?;
         }
@@ -53,19 +56,32 @@ impl Operator {
 }
 
 /// Three maps and two filters, which let everything pass.
-///
-/// # Errors
-/// When the topology has a fault.
-pub fn chain_of_5() -> Result<Operator, Error> {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, i64>("in")
+fn five_operators(stream: &KStream<String, i64>) -> KStream<String, i64> {
+    stream
         .map_values(|value| value + 1)
         .filter(|_, value| *value > 0)
         .map_values(|value| value * 3)
         .filter(|key, _| !key.is_empty())
         .map(|key, value| (key, value - 1))
-        .for_each(|_, _| {});
+}
+
+/// Nothing but the stream's end: what a record costs without an operator, its own key's end included.
+///
+/// # Errors
+/// When the topology has a fault.
+pub fn nothing() -> Result<Operator, Error> {
+    let builder = StreamsBuilder::new();
+    builder.stream::<String, i64>("in").for_each(|_, _| {});
+    Operator::new(&builder, &["in"])
+}
+
+/// Three maps and two filters, which let everything pass.
+///
+/// # Errors
+/// When the topology has a fault.
+pub fn chain_of_5() -> Result<Operator, Error> {
+    let builder = StreamsBuilder::new();
+    five_operators(&builder.stream("in")).for_each(|_, _| {});
     Operator::new(&builder, &["in"])
 }
 
@@ -127,6 +143,62 @@ pub fn stream_stream_join() -> Result<Operator, Error> {
     Operator::new(&builder, &["left", "right"])
 }
 
+/// A task that is fed with bytes, and writes bytes.
+#[derive(Debug)]
+pub struct Task {
+    task: BareTask,
+    records: Vec<OwnedRecord>,
+    made: i64,
+}
+
+impl Task {
+    fn new(operators: impl FnOnce(&KStream<String, i64>) -> KStream<String, i64>) -> Result<Self, Error> {
+        let builder = StreamsBuilder::new();
+        operators(&builder.stream("in")).to("out");
+        let record = |key: u64| OwnedRecord {
+            key: Some(format!("key-{key}").into()),
+            value: Some(key.to_be_bytes().to_vec().into()),
+            offset: 0,
+            timestamp: Timestamp::ZERO,
+            headers: Headers::new(),
+        };
+        let records = (0..KEYS).map(record).collect();
+        Ok(Task { task: BareTask::new(builder.build()?, "in")?, records, made: 0 })
+    }
+
+    /// The next record as the fetch brings it: its key takes turns, its time goes on by a millisecond.
+    pub fn next_record(&mut self) -> OwnedRecord {
+        let offset = self.made;
+        self.made += 1;
+        let record = self.records[offset as usize % self.records.len()].clone();
+        OwnedRecord { offset, timestamp: Timestamp::from_millis(offset), ..record }
+    }
+
+    /// Takes a batch from the queue to the producer; answers how many records leave.
+    ///
+    /// # Errors
+    /// Those of the task.
+    pub fn process(&mut self, records: Vec<OwnedRecord>) -> Result<usize, Error> {
+        self.task.process(records)
+    }
+}
+
+/// A source and a sink.
+///
+/// # Errors
+/// When the topology has a fault.
+pub fn source_to_sink() -> Result<Task, Error> {
+    Task::new(KStream::clone)
+}
+
+/// A source, the five operators of [`chain_of_5`], and a sink.
+///
+/// # Errors
+/// When the topology has a fault.
+pub fn source_to_sink_by_5() -> Result<Task, Error> {
+    Task::new(five_operators)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,10 +216,25 @@ mod tests {
 
     #[test]
     fn hops_allocate_nothing() {
-        for mut operator in [filter().unwrap(), chain_of_5().unwrap()] {
+        for mut operator in [nothing().unwrap(), filter().unwrap(), chain_of_5().unwrap()] {
             allocations(&mut operator, 1);
             assert_eq!(allocations(&mut operator, 1_000), 0);
         }
+    }
+
+    #[test]
+    fn operators_allocate_no_more_than_source_and_sink() {
+        let allocations = |mut task: Task| {
+            let mut batch = || (0..KEYS).map(|_| task.next_record()).collect::<Vec<_>>();
+            let (first, second) = (batch(), batch());
+            // Queue and output take their room at the first batch.
+            assert_eq!(task.process(first).unwrap(), KEYS as usize);
+            allocation_counter::measure(|| drop(task.process(second).unwrap())).count_total
+        };
+        let without = allocations(source_to_sink().unwrap());
+        assert_eq!(allocations(source_to_sink_by_5().unwrap()), without);
+        // The key of each record, and for the batch some room.
+        assert!((KEYS..KEYS + 10).contains(&without), "{without} allocations for {KEYS} records");
     }
 
     #[test]
