@@ -128,7 +128,13 @@ impl StreamsBuilder {
         K: Data,
         V: Data,
     {
-        self.add_filled_store(store, topic.into().into(), consumed, make, TopologyBuilder::add_read_only_store)
+        self.add_filled_store(
+            store,
+            topic.into().into(),
+            consumed,
+            make,
+            TopologyBuilder::add_read_only_store,
+        )
     }
 
     fn add_filled_store<P, K, V>(
@@ -155,7 +161,12 @@ impl StreamsBuilder {
             let make = Arc::clone(&make);
             let processor = ProcessorSpec::new::<P, K, V, (), ()>(move |context| make(context));
             let name = lowering.resolve(&name);
-            add(lowering.builder, Arc::clone(&store), (source_name.as_str().into(), source), (name, processor));
+            add(
+                lowering.builder,
+                Arc::clone(&store),
+                (source_name.as_str().into(), source),
+                (name, processor),
+            );
         }));
         drop(plan);
         self

@@ -109,7 +109,8 @@ fn windows_have_no_versions() {
     let error = builder.build().unwrap_err();
     let text = error.to_string();
     for store in ["fixed", "sliding", "sessions", "together"] {
-        let fault = format!("store `{store}` keeps windows, which have no versions: leave `.versioned(..)` out");
+        let fault =
+            format!("store `{store}` keeps windows, which have no versions: leave `.versioned(..)` out");
         assert!(text.contains(&fault), "`{fault}` is not in\n{text}");
     }
     assert_eq!(error.faults.len(), 4, "{text}");
@@ -134,7 +135,9 @@ fn looked_up(kept: Option<Materialized<i64, NamedOrder>>) -> Result<Topology, To
         joined = joined.materialized(kept);
     }
     let visits = builder.stream::<i64, String>("visits");
-    visits.join(&joined, |visit, order: &NamedOrder| format!("{visit} {} {}", order.name, order.order)).to("out");
+    visits
+        .join(&joined, |visit, order: &NamedOrder| format!("{visit} {} {}", order.name, order.order))
+        .to("out");
     builder.build()
 }
 
@@ -155,7 +158,7 @@ fn a_foreign_key_join_that_is_looked_up_without_a_serde_is_a_fault() {
     let error = looked_up(None).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(".materialized(Materialized::with(key_serde, value_serde).name(..))"), "{text}");
-    assert!(text.contains("the foreign-key join of table `KTABLE-SOURCE-0000000001`"), "{text}");
+    assert!(text.contains("the foreign-key join of table `KTABLE-SOURCE-0000000002`"), "{text}");
     assert_eq!(error.faults.len(), 1, "{text}");
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use streams_core::record::{Data, Record};
+use streams_core::record::Data;
 
-use super::{KStream, step};
+use super::{KStream, forward_mapped, step};
 use crate::plan::NodeTag;
 
 const NAME: &str = "KSTREAM-MAPVALUES-";
@@ -66,13 +66,35 @@ impl<K: 'static, V: 'static> KStream<K, V> {
         let map = Arc::new(map);
         self.with_values(self.place.then_tagged(NAME, NodeTag::ValueChanging, move |lowering| {
             let map = Arc::clone(&map);
-            lowering.processor(step::<K, V, K, V2>(move |slot, context| match slot.take() {
-                Some(Record { key, value, timestamp, headers }) => {
-                    let value = map(&key, value);
-                    context.forward(Record { key, value, timestamp, headers })
-                }
-                None => Ok(()),
+            lowering.processor(step::<K, V, K, V2>(move |slot, context| {
+                forward_mapped(slot, context, |key, value| map(key, value))
             }));
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use streams_test_driver::TopologyTestDriver;
+
+    use crate::prelude::*;
+
+    #[test]
+    fn numbers_and_others_keep_their_records_key_time_and_headers() {
+        let builder = StreamsBuilder::new();
+        let numbers = builder.stream::<String, i64>("numbers").map_values(|number| number + 1);
+        let halves =
+            numbers.map_values(|number| number as f64 / 2.0).map_values_with_key(|_, half| half * 3.0);
+        halves.map_values(|half| half.to_string()).map_values(|text| text + "!").to("texts");
+        numbers.to("more");
+        let mut driver = TopologyTestDriver::new(builder.build().unwrap()).unwrap();
+        let mut headers = Headers::new();
+        headers.add("from", None);
+        let record = Record::new("a".to_owned(), 6, 7).with_headers(headers);
+        driver.input_topic::<String, i64>("numbers").pipe_record(&mut driver, record.clone()).unwrap();
+        let texts = driver.output_topic::<String, String>("texts").read_records(&mut driver).unwrap();
+        assert_eq!(texts, [record.clone().with_value("10.5!".to_owned())]);
+        let more = driver.output_topic::<String, i64>("more").read_records(&mut driver).unwrap();
+        assert_eq!(more, [record.with_value(7)]);
     }
 }

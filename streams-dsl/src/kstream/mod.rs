@@ -31,7 +31,7 @@ pub use join::{JoinKind, JoinSide, Joiner, OuterJoinSide, StreamJoin};
 pub use join_global::GlobalLookup;
 pub use process_values::{FixedKeyContext, FixedKeyProcessor, FixedKeyRecord};
 pub(crate) use repartition::{NewRepartition, add_repartition};
-pub(crate) use step::step;
+pub(crate) use step::{forward_mapped, step};
 pub use to::Sink;
 pub use within::{Within, WithinWith};
 

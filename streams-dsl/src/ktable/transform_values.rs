@@ -138,9 +138,12 @@ impl<K: Data, V: Data> KTable<K, V> {
                 }),
             }
         };
-        Derived::behind(self, false, rows).add(self, "KTABLE-TRANSFORMVALUES-", stores, move |output, context| {
-            Ok(Box::new(TransformNode { output, transformer: make(context)? }))
-        })
+        Derived::behind(self, false, rows).add(
+            self,
+            "KTABLE-TRANSFORMVALUES-",
+            stores,
+            move |output, context| Ok(Box::new(TransformNode { output, transformer: make(context)? })),
+        )
     }
 }
 
