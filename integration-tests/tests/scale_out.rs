@@ -42,7 +42,8 @@ async fn two_instances_share_the_tasks_and_lose_nothing() {
     // Both share one state directory, so what moves finds its state there.
     second.shutdown().await.unwrap();
     assert_eq!(until_tasks(&first, 8).await.len(), 8);
-    assert!(first.status().generation > generation);
+    let rounds = first.status().generation - generation;
+    assert!(rounds >= 2, "its tasks are given to others before it leaves: {rounds} rounds");
     send().await;
     let counts = topics.read_until("counts", |counts| total(counts) >= 2 * 1_500).await;
     first.shutdown().await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::close_options::{CloseOptions, GroupMembershipOperation};
+use crate::close_options::CloseOptions;
 use crate::config::StreamsConfig;
 use crate::end_signals::EndSignals;
 use crate::error::Error;
@@ -127,7 +127,7 @@ impl KafkaStreams {
 /// was not committed is processed again, and others take over only when the session has run out.
 #[derive(Debug)]
 pub struct RunningStreams {
-    shutdown: Option<oneshot::Sender<GroupMembershipOperation>>,
+    shutdown: Option<oneshot::Sender<CloseOptions>>,
     commands: mpsc::UnboundedSender<InstanceCommand>,
     pauses: Pauses,
     ended: JoinHandle<Result<(), Error>>,
@@ -219,11 +219,11 @@ impl RunningStreams {
     /// # Errors
     /// As [`RunningStreams::shutdown`].
     pub async fn shutdown_with(mut self, options: CloseOptions) -> Result<(), Error> {
+        let limit = options.timeout.unwrap_or(self.shutdown_timeout);
         if let Some(shutdown) = self.shutdown.take() {
             // It may have ended by itself.
-            let _ = shutdown.send(options.operation);
+            let _ = shutdown.send(options.timeout(limit));
         }
-        let limit = options.timeout.unwrap_or(self.shutdown_timeout);
         match tokio::time::timeout(limit, &mut self.ended).await {
             Ok(ended) => ended.map_err(runtime_error)?,
             Err(_) => Err(Error::ShutdownTimeout { after: limit }),

@@ -12,7 +12,7 @@ pub(super) struct Placed {
 }
 
 /// Leaves a task where its state is when its new owner would have to restore more than the acceptable lag; the new owner
-/// warms up instead, a few at a time. A task whose state nobody has moves as it is.
+/// warms up instead, a few at a time. A task whose state nobody has moves as it is, and so does one whose owner is about to leave.
 pub(super) fn hold_back(view: &GroupView<'_>, targets: Vec<usize>, options: &AssignorOptions) -> Placed {
     let limit = options.acceptable_recovery_lag;
     let mut placed = Placed { warm_up: vec![None; targets.len()], active: targets };
@@ -25,7 +25,8 @@ pub(super) fn hold_back(view: &GroupView<'_>, targets: Vec<usize>, options: &Ass
         let ready = view.holders(task).iter().filter(|(member, _)| view.lag(task, *member) <= limit);
         let ready =
             ready.max_by_key(|(member, sum)| (*sum, std::cmp::Reverse(*member))).map(|(member, _)| *member);
-        if let Some(stays) = view.owner[task].or(ready) {
+        let owner = view.owner[task].filter(|owner| view.capacity[*owner] > 0);
+        if let Some(stays) = owner.or(ready) {
             placed.active[task] = stays;
             waiting.push((!view.keeps_standby(task, target), task, target));
         }

@@ -102,6 +102,8 @@ pub struct TaskAssignment {
     pub warm_up: Vec<AssignedTask>,
     /// Active tasks that are new to this member.
     pub added: Vec<TaskId>,
+    /// The workers that this member had to offer when it joined the round.
+    pub capacity: u32,
     /// Whether another round follows at once, because tasks wait for their former owner.
     pub follow_up: bool,
     /// All instances and what they have; empty where the leader is of a version that does not tell.

@@ -14,13 +14,16 @@ use super::streams_state::StreamsState;
 use super::threads::Threads;
 use super::worker::{WorkerCommand, WorkerReport};
 use super::workers::Workers;
-use crate::close_options::GroupMembershipOperation;
+use crate::close_options::{CloseOptions, GroupMembershipOperation};
 use crate::error::Error;
 use crate::membership::{AssignmentFault, FaultKind, MembershipEvent, MembershipHandle, TaskAssignment};
 use crate::topology::TaskId;
 
 /// How long an instance that asks all to stop waits for the group to be told.
 const STOP_ALL_MAX: Duration = Duration::from_secs(15);
+
+/// How long an instance that is closed waits for its tasks to be given to others.
+const HAND_OVER_MAX: Duration = Duration::from_secs(5);
 
 /// A worker as its instance sees it.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ pub(super) struct Instance {
     pub(super) cleaner: JoinHandle<()>,
     pub(super) commands: mpsc::UnboundedReceiver<InstanceCommand>,
     pub(super) reports: mpsc::UnboundedReceiver<WorkerReport>,
-    pub(super) shutdown: oneshot::Receiver<GroupMembershipOperation>,
+    pub(super) shutdown: oneshot::Receiver<CloseOptions>,
     pub(super) state: watch::Sender<StreamsState>,
     pub(super) status: StatusBoard,
     pub(super) opener: Arc<TaskOpener>,
@@ -76,7 +79,7 @@ pub(super) struct Instance {
 
 /// Why an instance stops.
 enum Stop {
-    Asked(GroupMembershipOperation),
+    Asked(CloseOptions),
     Failed(Error),
 }
 
@@ -87,7 +90,10 @@ impl Instance {
         let stop = self.serve().await;
         self.set_state(StreamsState::PendingShutdown);
         let (operation, outcome) = match stop {
-            Stop::Asked(operation) => (operation, Ok(())),
+            Stop::Asked(options) => {
+                self.hand_over(options).await;
+                (options.operation, Ok(()))
+            }
             Stop::Failed(error) => {
                 tracing::error!(%error, "the application ends");
                 (GroupMembershipOperation::Default, Err(error))
@@ -120,7 +126,7 @@ impl Instance {
                 },
                 event = self.events.recv() => match event {
                     Some(event) => self.follow(event).await,
-                    None => return Stop::Asked(GroupMembershipOperation::Default),
+                    None => return Stop::Asked(CloseOptions::new()),
                 },
                 error = Self::told_too_late(&mut self.stopping) => Err(error),
             };
@@ -243,6 +249,32 @@ impl Instance {
         Ok(())
     }
 
+    /// Gives the tasks away while they still run here, so that they stand still on their way only: a member without workers to offer has
+    /// its tasks taken away and given to others like any that move.
+    async fn hand_over(&mut self, options: CloseOptions) {
+        let stays = match options.operation {
+            GroupMembershipOperation::Default => self.membership.group_metadata().instance_id.is_some(),
+            GroupMembershipOperation::Leave => false,
+            GroupMembershipOperation::Stay => true,
+        };
+        if stays || self.status.instances().len() < 2 {
+            return;
+        }
+        self.membership.set_capacity(0).await;
+        let limit = options.timeout.map_or(HAND_OVER_MAX, |timeout| HAND_OVER_MAX.min(timeout / 2));
+        let until = Instant::now() + limit;
+        while self.workers.has_tasks() {
+            let event = tokio::time::timeout_at(until, self.events.recv()).await;
+            let Ok(Some(event)) = event else { return };
+            // What this member has then, nobody else wants: all are leaving.
+            let answered =
+                matches!(&event, MembershipEvent::Assigned(assignment) if assignment.capacity == 0);
+            if self.follow(event).await.is_err() || answered {
+                return;
+            }
+        }
+    }
+
     /// Commits and closes all tasks, leaves the group, ends the workers. Reports the first error of the closing.
     async fn end(&mut self, operation: GroupMembershipOperation) -> Result<(), Error> {
         self.topic_watch.abort();
@@ -276,7 +308,8 @@ impl Instance {
 
     fn set_state(&self, state: StreamsState) {
         self.state.send_if_modified(|current| {
-            let changed = *current != state;
+            let ends = matches!(state, StreamsState::NotRunning | StreamsState::Failed);
+            let changed = *current != state && (*current != StreamsState::PendingShutdown || ends);
             if changed {
                 tracing::info!("state {current} → {state}");
                 *current = state;

@@ -28,7 +28,7 @@ use super::worker_maker::WorkerMaker;
 use super::workers::Workers;
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
-use crate::close_options::GroupMembershipOperation;
+use crate::close_options::CloseOptions;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
@@ -56,7 +56,7 @@ pub(crate) struct Startup {
     pub(crate) config: StreamsConfig,
     pub(crate) application: Arc<ApplicationTopology>,
     pub(crate) state: watch::Sender<StreamsState>,
-    pub(crate) shutdown: oneshot::Receiver<GroupMembershipOperation>,
+    pub(crate) shutdown: oneshot::Receiver<CloseOptions>,
     pub(crate) commands: mpsc::UnboundedReceiver<InstanceCommand>,
     pub(crate) pauses: Pauses,
     pub(crate) status: StatusBoard,

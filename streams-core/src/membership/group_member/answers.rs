@@ -154,6 +154,7 @@ impl GroupMember {
             standby: new.standby,
             warm_up: new.warm_up,
             added,
+            capacity: self.joined_capacity,
             follow_up: new.follow_up,
             instances: new.instances,
         }));

@@ -63,6 +63,8 @@ pub(super) struct GroupMember {
     /// What the runtime last said it holds besides.
     held: CurrentTasks,
     counter: u8,
+    /// The number of workers that the latest JoinGroup told.
+    joined_capacity: u32,
     /// Why all instances are to stop, if this one says so.
     stop: Option<String>,
     /// Why a new round is wanted, if it is.
@@ -103,6 +105,7 @@ impl GroupMember {
             claims_generation: -1,
             held: CurrentTasks::default(),
             counter: 0,
+            joined_capacity: 0,
             stop: None,
             wanted: None,
             reason: String::new(),
@@ -322,6 +325,7 @@ impl GroupMember {
             Phase::NeedJoin { not_before } if now >= *not_before => {
                 self.phase = Phase::Joining;
                 let metadata = self.subscription().encode();
+                self.joined_capacity = self.config.capacity;
                 let (member_id, reason) = (self.member_id.clone(), self.reason.clone());
                 Some(GroupRequest::Join { member_id, metadata, reason })
             }
