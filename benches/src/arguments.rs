@@ -30,6 +30,10 @@ pub enum Command {
     Compare(CompareArguments),
     /// Lets Kafka Streams' benchmark and this one each continue what the other began; checks the final values.
     Takeover(TakeoverArguments),
+    /// Runs workloads at-least-once and exactly-once in turn; prints what the latter costs.
+    Guarantees(GuaranteeArguments),
+    /// Times the sharing out of many tasks among many members.
+    Assignor(AssignorArguments),
     /// Runs a log server with temporary data until standard input ends.
     Serve(ServeArguments),
     /// What the machine allows: a bare consumer, and one that also produces, over the topic in-pages.
@@ -119,6 +123,9 @@ pub struct RunArguments {
     /// How long --crash-after-commit waits, in milliseconds.
     #[arg(long, default_value = "4_000", value_parser = number)]
     pub crash_wait_ms: u64,
+    /// Report how long the run stood still.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    pub stalls: bool,
     /// Live workloads: file that gets a line every 20 ms.
     #[arg(long, default_value = "build/progress.txt")]
     pub progress: PathBuf,
@@ -209,6 +216,46 @@ pub struct TakeoverArguments {
     /// The workloads.
     #[arg(default_values = ["wordcount", "surge"])]
     pub workloads: Vec<Workload>,
+}
+
+/// Options of `guarantees`.
+#[derive(Debug, Clone, Args)]
+pub struct GuaranteeArguments {
+    /// Address of a broker, host:port; a log server of its own without.
+    #[arg(long)]
+    pub bootstrap: Option<String>,
+    /// Records of each workload; for wordcount lines.
+    #[arg(long, default_value = "200_000", value_parser = number)]
+    pub records: u64,
+    /// Runs with each guarantee.
+    #[arg(long, default_value_t = 3)]
+    pub reps: u32,
+    /// `commit.interval.ms` of both.
+    #[arg(long, default_value = "100", value_parser = number)]
+    pub commit_interval_ms: u64,
+    /// The least share of the throughput at-least-once.
+    #[arg(long, default_value_t = 0.85)]
+    pub share: f64,
+    /// The workloads.
+    #[arg(default_values = ["wordcount", "surge"])]
+    pub workloads: Vec<Workload>,
+}
+
+/// Options of `assignor`.
+#[derive(Debug, Clone, Args)]
+pub struct AssignorArguments {
+    /// Tasks, with state, a thousand in each sub-topology.
+    #[arg(long, default_value_t = 10_000)]
+    pub tasks: u32,
+    /// Members, each in a process of its own.
+    #[arg(long, default_value_t = 100)]
+    pub members: u32,
+    /// `num.standby.replicas`.
+    #[arg(long, default_value_t = 1)]
+    pub standbys: usize,
+    /// Longest time for one round, in milliseconds.
+    #[arg(long, default_value_t = 200.0)]
+    pub limit_ms: f64,
 }
 
 /// Options of `serve`.

@@ -141,7 +141,7 @@ fn table(workload: Workload, theirs: &[Value], ours: &[Value]) {
 }
 
 /// The median of a figure over some runs; none where no run has it.
-fn median(runs: &[Value], figure: &str) -> Option<f64> {
+pub(crate) fn median(runs: &[Value], figure: &str) -> Option<f64> {
     let mut values: Vec<f64> = runs.iter().filter_map(|run| run[figure].as_f64()).collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

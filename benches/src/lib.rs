@@ -2,12 +2,14 @@
 //! against this project. `benches/README.md` describes them.
 
 mod arguments;
+mod assignor;
 mod bare_graph;
 mod bare_task;
 mod broker;
 mod compare;
 mod counters;
 mod error;
+mod guarantees;
 mod inputs;
 mod limits;
 mod live;
@@ -17,6 +19,7 @@ pub mod operators;
 mod process;
 mod restore;
 mod run;
+mod stalls;
 mod suite;
 mod takeover;
 mod topologies;
@@ -24,14 +27,16 @@ mod verify;
 mod workload;
 
 pub use arguments::{
-    Arguments, Command, CompareArguments, LimitArguments, LoadArguments, RunArguments, ServeArguments,
-    SuiteArguments, TakeoverArguments, VerifyArguments,
+    Arguments, AssignorArguments, Command, CompareArguments, GuaranteeArguments, LimitArguments,
+    LoadArguments, RunArguments, ServeArguments, SuiteArguments, TakeoverArguments, VerifyArguments,
 };
+pub use assignor::assignor;
 pub use bare_graph::BareGraph;
 pub use bare_task::BareTask;
 pub use broker::Broker;
 pub use compare::compare;
 pub use error::Error;
+pub use guarantees::guarantees;
 pub use inputs::{Inputs, Numbers, Record};
 pub use limits::limits;
 pub use load::load;

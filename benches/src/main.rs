@@ -1,4 +1,4 @@
-//! `bench load|run|verify|suite|compare|takeover|limits`: see benches/README.md.
+//! `bench load|run|verify|suite|compare|takeover|limits|guarantees|assignor`: see benches/README.md.
 
 use std::process::ExitCode;
 
@@ -27,6 +27,8 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Takeover(arguments) => benches::takeover(&arguments),
         Command::Serve(arguments) => benches::serve(&arguments).await.map(|()| true),
         Command::Limits(arguments) => benches::limits(&arguments).await.map(|()| true),
+        Command::Guarantees(arguments) => benches::guarantees(&arguments),
+        Command::Assignor(arguments) => Ok(benches::assignor(&arguments)),
         Command::Run(arguments) => benches::run(&arguments).await.map(|()| true),
     }
 }

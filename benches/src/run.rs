@@ -9,6 +9,7 @@ use streams_dsl::{KafkaStreams, RunningStreams, StreamsConfig, StreamsState};
 use crate::arguments::RunArguments;
 use crate::counters::Counters;
 use crate::load::print;
+use crate::stalls::{StallWatch, Stalls};
 use crate::suite::failed;
 use crate::{Broker, Error, Process, live, restore, size_of, topologies};
 
@@ -39,6 +40,7 @@ pub async fn run(arguments: &RunArguments) -> Result<(), Error> {
     let topology = topologies::build(arguments.workload, &plan.output, &plan.counters)?;
     let streams = KafkaStreams::new(topology, config(&plan)?)?;
     let measure = Measure::begin(arguments);
+    let stalls = arguments.stalls.then(|| StallWatch::begin(Arc::clone(&plan.counters)));
     let streams = streams.start().await?;
     if arguments.workload.is_live() {
         return live::follow(&plan, streams).await;
@@ -51,12 +53,13 @@ pub async fn run(arguments: &RunArguments) -> Result<(), Error> {
         return Err(fault);
     }
     let done = measure.done();
+    let stalls = stalls.map(StallWatch::end);
     if arguments.crash_after_commit {
         crash(&plan, &done).await;
     }
     let resident_mb = Process::this().resident_mb();
     streams.shutdown().await?;
-    report(&plan, &measure, &done, resident_mb);
+    report(&plan, &measure, &done, resident_mb, stalls);
     if arguments.cleanup {
         let prefix = format!("{}-", plan.app);
         let topics = broker.topics()?;
@@ -193,7 +196,7 @@ impl Measure {
     }
 }
 
-fn report(plan: &Plan, measure: &Measure, done: &Done, resident_mb: i64) {
+fn report(plan: &Plan, measure: &Measure, done: &Done, resident_mb: i64, stalls: Option<Stalls>) {
     let RunArguments { workload, guarantee, threads, sets, .. } = &plan.arguments;
     let records = plan.records as f64;
     let first = plan.counters.first().unwrap_or(done.at);
@@ -204,11 +207,14 @@ fn report(plan: &Plan, measure: &Measure, done: &Done, resident_mb: i64) {
     let broker = measure.broker.as_ref().map_or_else(String::new, |broker| {
         format!(",\"broker_cpu_s\":{:.2},\"broker_rss_mb\":{}", done.broker_cpu, broker.resident_mb())
     });
+    let stalls = stalls.map_or_else(String::new, |stalls| {
+        format!(",\"stall_p99_ms\":{:.1},\"stall_max_ms\":{:.1}", stalls.p99_ms, stalls.max_ms)
+    });
     print(format_args!(
         "{{\"workload\":\"{workload}\",\"guarantee\":\"{guarantee}\",\"threads\":{threads},\"protocol\":\"{protocol}\",\
          \"records\":{},\"seconds\":{:.3},\"records_per_s\":{:.0},\"startup_s\":{:.3},\"processing_s\":{processing:.3},\
          \"processing_records_per_s\":{:.0},\"close_s\":{:.3},\"wall_records_per_s\":{:.0},\"output_records\":{},\"rss_mb\":{resident_mb},\
-         \"peak_rss_mb\":{},\"cpu_s\":{:.2},\"state_mb\":{:.1}{broker}}}",
+         \"peak_rss_mb\":{},\"cpu_s\":{:.2},\"state_mb\":{:.1}{stalls}{broker}}}",
         plan.records,
         done.seconds,
         records / done.seconds,

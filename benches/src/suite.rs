@@ -90,13 +90,13 @@ pub(crate) fn failed(path: &str, source: std::io::Error) -> Error {
 }
 
 /// A log server in a process of its own, with data that is gone with it.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start() -> Result<Self, Error> {
+    pub(crate) fn start() -> Result<Self, Error> {
         let mut child = Command::new(this_program()?)
             .arg("serve")
             .stdin(Stdio::piped())
