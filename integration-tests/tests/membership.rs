@@ -354,26 +354,3 @@ async fn members_outlive_a_restart_of_the_broker() {
     }
     server.shutdown().await.expect("closed");
 }
-
-/// `cargo test … twenty_members -- --ignored --nocapture`
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn twenty_members_settle_a_thousand_partitions() {
-    let broker = TestBroker::start().await;
-    let (group, topic) = (fresh("app"), topic(&broker, 1_000).await);
-    let begin = Instant::now();
-    let instances: Vec<Instance> =
-        (0..20).map(|_| Instance::start(&broker, &group, &topic, Duration::from_secs(10))).collect();
-    for instance in &instances {
-        instance.runs(50).await;
-    }
-    println!("20 members, 1,000 tasks: {:?} from start to rest", begin.elapsed());
-    let begin = Instant::now();
-    let newcomer = Instance::start(&broker, &group, &topic, Duration::from_secs(10));
-    newcomer.runs(47).await;
-    println!("one more: {:?}", begin.elapsed());
-    for instance in &instances {
-        let seen = instance.seen.borrow();
-        assert_eq!(seen.lost, 0);
-    }
-}

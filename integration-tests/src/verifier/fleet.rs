@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::application::ApplicationOptions;
-use super::plan::Program;
+use clap::ValueEnum;
+
+use super::application::{Application, ApplicationOptions};
 use super::process::Process;
+use super::status_report::{StatusLine, lines};
 
 /// How long an instance may take to end when it is asked to.
 const END_LIMIT: Duration = Duration::from_secs(60);
@@ -39,17 +41,19 @@ impl Fleet {
         verifier: PathBuf,
         dir: PathBuf,
         addresses: &[String],
-        program: Program,
+        application: Application,
         prefix: &str,
         sets: &[String],
     ) -> Self {
         let options = |(number, address): (usize, &String)| ApplicationOptions {
-            program,
+            application,
             bootstrap: address.clone(),
             application_id: format!("{prefix}-app"),
             prefix: prefix.to_owned(),
             state_dir: dir.join(format!("state-{number}")),
             sets: sets.to_vec(),
+            members: 1,
+            report: None,
         };
         let instances = addresses.iter().enumerate().map(options);
         let instances = instances.map(|options| Instance { options, process: None }).collect();
@@ -58,6 +62,49 @@ impl Fleet {
 
     pub(super) fn len(&self) -> usize {
         self.instances.len()
+    }
+
+    /// Has an instance tell what its tasks do.
+    pub(super) fn reporting(mut self) -> Self {
+        for (number, instance) in self.instances.iter_mut().enumerate() {
+            instance.options.report = Some(self.dir.join(format!("instance-{number}.status")));
+        }
+        self
+    }
+
+    /// Gives one instance a setting of its own, as key=value.
+    pub(super) fn set(&mut self, number: usize, setting: String) {
+        self.instances[number].options.sets.push(setting);
+    }
+
+    /// Lets a process run several members of the group.
+    pub(super) fn set_members(&mut self, number: usize, members: usize) {
+        self.instances[number].options.members = members;
+    }
+
+    /// What the members of the running process last said, by their places.
+    pub(super) fn status(&self, number: usize) -> Vec<StatusLine> {
+        let instance = &self.instances[number];
+        let Some((process, report)) = instance.process.as_ref().zip(instance.options.report.as_ref()) else {
+            return Vec::new();
+        };
+        let mut latest: Vec<StatusLine> = Vec::new();
+        for line in lines(report).into_iter().filter(|line| line.pid == process.id()) {
+            latest.resize(latest.len().max(line.member + 1), StatusLine::default());
+            let member = line.member;
+            latest[member] = line;
+        }
+        latest
+    }
+
+    /// The id of an instance's process, while it runs.
+    pub(super) fn pid(&self, number: usize) -> Option<u32> {
+        self.instances[number].process.as_ref().map(Process::id)
+    }
+
+    /// Asks an instance to end, and does not wait for it: once only, for a second signal ends it at once.
+    pub(super) fn ask_to_end(&self, number: usize) -> std::io::Result<()> {
+        self.signal(number, "TERM")
     }
 
     pub(super) fn is_running(&self, number: usize) -> bool {
@@ -73,17 +120,18 @@ impl Fleet {
         fs::create_dir_all(&self.dir)?;
         let log = self.dir.join(format!("instance-{number}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log)?;
-        let ApplicationOptions { program, bootstrap, application_id, prefix, state_dir, sets } =
-            &instance.options;
-        let program = match program {
-            Program::Eos => "eos",
-            Program::Smoke => "smoke",
-        };
+        let options = &instance.options;
+        let application = options.application.to_possible_value();
+        let application = application.map(|value| value.get_name().to_owned()).unwrap_or_default();
         let mut command = Command::new(&self.verifier);
-        command.args(["app", "--program", program, "--bootstrap", bootstrap]);
-        command.args(["--application-id", application_id, "--prefix", prefix]);
-        command.arg("--state-dir").arg(state_dir);
-        for set in sets {
+        command.args(["app", "--application", &application, "--bootstrap", &options.bootstrap]);
+        command.args(["--application-id", &options.application_id, "--prefix", &options.prefix]);
+        command.args(["--members", &options.members.to_string()]);
+        command.arg("--state-dir").arg(&options.state_dir);
+        if let Some(report) = &options.report {
+            command.arg("--report").arg(report);
+        }
+        for set in &options.sets {
             command.args(["--set", set]);
         }
         instance.process = Some(Process::start(command.stderr(log.try_clone()?).stdout(log))?);
@@ -102,8 +150,13 @@ impl Fleet {
 
     /// Asks an instance to end, and waits until it has.
     pub(super) async fn end(&mut self, number: usize) -> std::io::Result<()> {
+        self.ask_to_end(number)?;
+        self.has_ended(number).await
+    }
+
+    /// Waits until an instance that was asked to end has done so.
+    pub(super) async fn has_ended(&mut self, number: usize) -> std::io::Result<()> {
         let Some(mut process) = self.instances[number].process.take() else { return Ok(()) };
-        process.signal("TERM")?;
         match process.wait(END_LIMIT).await {
             Ok(status) if status.success() => {}
             // Before it was started nothing hears the signal, and nothing is to be drained.

@@ -7,6 +7,9 @@
 mod application;
 mod broker_process;
 mod chaos;
+pub mod elastic;
+mod expected;
+mod figures;
 mod fleet;
 mod input;
 mod interception;
@@ -15,12 +18,13 @@ mod process;
 mod proxy;
 mod readback;
 mod run;
+mod status_report;
 mod topology;
 mod verdict;
 
-pub use application::{ApplicationOptions, run_application};
+pub use application::{Application, ApplicationOptions, run_application};
 pub use broker_process::{BrokerOptions, BrokerProcess, run_broker};
+pub use figures::Figures;
 pub use plan::{Fault, Plan, Program};
 pub use process::Process;
 pub use run::verify;
-pub use verdict::Figures;

@@ -5,13 +5,24 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::application::Application;
+
 /// Which application runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Program {
     /// Echo, sum, minimum and count, and beyond a repartition topic maximum and count.
     Eos,
-    /// Counts and sums per window, with and without a repartition topic.
+    /// Counts and sums per window, with and without a repartition topic, and final counts of windows that are closed.
     Smoke,
+}
+
+impl From<Program> for Application {
+    fn from(program: Program) -> Self {
+        match program {
+            Program::Eos => Application::Eos,
+            Program::Smoke => Application::Smoke,
+        }
+    }
 }
 
 /// A kind of fault.

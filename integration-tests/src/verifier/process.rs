@@ -27,6 +27,11 @@ impl Process {
         self.started.elapsed()
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its standard output, where that is piped; once.
     pub fn output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()

@@ -34,6 +34,11 @@ impl Reader {
         &self.wire
     }
 
+    /// The broker's address.
+    pub(super) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// Hands each record of a topic to `each`, with its partition, in the order of each partition; control records and what was
     /// not committed are left out.
     pub(super) async fn read(&self, topic: &str, mut each: impl FnMut(i32, &FetchedMessage)) -> Outcome<()> {

@@ -10,13 +10,14 @@ use streams_dsl::client::wire::NewTopic;
 
 use super::broker_process::BrokerProcess;
 use super::chaos::{Tally, World, rage};
+use super::figures::Figures;
 use super::fleet::Fleet;
 use super::input::feed;
 use super::plan::{Fault, Plan};
 use super::proxy::Proxy;
 use super::readback::Reader;
 use super::topology::{DATA, name, outputs};
-use super::verdict::{Figures, judge};
+use super::verdict::judge;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -103,7 +104,7 @@ async fn world(
     ];
     sets.extend(plan.sets.iter().cloned());
     let logs: PathBuf = dir.to_owned();
-    let fleet = Fleet::new(verifier.to_owned(), logs, &addresses, plan.program, prefix, &sets);
+    let fleet = Fleet::new(verifier.to_owned(), logs, &addresses, plan.program.into(), prefix, &sets);
     Ok(World { fleet, broker, proxies })
 }
 

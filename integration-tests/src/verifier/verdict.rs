@@ -2,129 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Serialize;
 use streams_dsl::FetchedRecord;
 
+use super::expected::Expected;
+use super::figures::Figures;
 use super::plan::{Plan, Program};
 use super::readback::Reader;
-use super::topology::{DATA, WINDOW, group_of, name, outputs};
+use super::topology::{DATA, name, outputs};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Examples of each kind of fault that are told.
-const EXAMPLES_MAX: usize = 5;
-
-/// The figures of a run.
-#[derive(Debug, Default, Clone, Serialize)]
-pub struct Figures {
-    /// The plan's seed.
-    pub seed: u64,
-    /// `eos` or `smoke`.
-    pub program: String,
-    /// `processing.guarantee`.
-    pub guarantee: String,
-    /// Faults that happened, by kind.
-    pub faults: BTreeMap<String, u64>,
-    /// How long all took, in seconds.
-    pub seconds: f64,
-    /// Records of the input.
-    pub input: u64,
-    /// Records of all output topics.
-    pub output: u64,
-    /// Records of the input that the broker acknowledged and does not have.
-    pub input_lost: u64,
-    /// Results that are missing, or too small.
-    pub lost: u64,
-    /// Results that came more than once, or are too large. At-least-once they are allowed.
-    pub duplicated: u64,
-    /// Results that are none of that, and not right.
-    pub wrong: u64,
-    /// Not everything was processed in time.
-    pub stuck: bool,
-    /// Instances that ended by themselves, or would not end.
-    pub failures: Vec<String>,
-    /// Some of the results that are not right.
-    pub examples: Vec<String>,
-}
-
-impl Figures {
-    /// Whether the guarantee was kept.
-    pub fn is_right(&self) -> bool {
-        let exactly_once = self.guarantee != "at_least_once";
-        let kept = self.input_lost == 0 && self.lost == 0 && self.wrong == 0 && !self.stuck;
-        kept && self.failures.is_empty() && self.input > 0 && (self.duplicated == 0 || !exactly_once)
-    }
-
-    fn note(&mut self, topic: &str, what: &str, key: &str, expected: i64, found: Option<i64>) {
-        if self.examples.len() < EXAMPLES_MAX {
-            let found = found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
-            self.examples.push(format!("{topic} {key}: {what}, {expected} expected, {found} found"));
-        }
-    }
-
-    /// Compares the final value of a count.
-    fn count(&mut self, topic: &str, key: &str, expected: i64, found: Option<i64>) {
-        match found {
-            Some(found) if found == expected => {}
-            Some(found) if found > expected => {
-                self.duplicated += 1;
-                self.note(topic, "too large", key, expected, Some(found));
-            }
-            found => {
-                self.lost += 1;
-                self.note(topic, "too small", key, expected, found);
-            }
-        }
-    }
-
-    /// Compares the final value of something that duplicates do not change.
-    fn value(&mut self, topic: &str, key: &str, expected: i64, found: Option<i64>) {
-        if found != Some(expected) {
-            self.wrong += 1;
-            self.note(topic, "wrong", key, expected, found);
-        }
-    }
-}
-
-/// What the input asks for.
-#[derive(Debug, Default)]
-struct Expected {
-    /// The values of each partition, in order.
-    partitions: BTreeMap<i32, Vec<i64>>,
-    counts: HashMap<String, i64>,
-    sums: HashMap<String, i64>,
-    minima: HashMap<String, i64>,
-    group_counts: HashMap<String, i64>,
-    group_maxima: HashMap<String, i64>,
-    window_counts: HashMap<String, i64>,
-    window_sums: HashMap<String, i64>,
-    group_window_counts: HashMap<String, i64>,
-}
-
-impl Expected {
-    fn add(&mut self, program: Program, partition: i32, key: &str, value: i64, at_ms: i64) {
-        let group = group_of(value);
-        match program {
-            Program::Eos => {
-                self.partitions.entry(partition).or_default().push(value);
-                *self.counts.entry(key.to_owned()).or_default() += 1;
-                *self.sums.entry(key.to_owned()).or_default() += value;
-                let min = self.minima.entry(key.to_owned()).or_insert(i64::MAX);
-                *min = value.min(*min);
-                *self.group_counts.entry(group.clone()).or_default() += 1;
-                let max = self.group_maxima.entry(group).or_insert(i64::MIN);
-                *max = value.max(*max);
-            }
-            Program::Smoke => {
-                let size_ms = WINDOW.as_millis() as i64;
-                let start = at_ms - at_ms.rem_euclid(size_ms);
-                *self.window_counts.entry(format!("{key}@{start}")).or_default() += 1;
-                *self.window_sums.entry(format!("{key}@{start}")).or_default() += value;
-                *self.group_window_counts.entry(format!("{group}@{start}")).or_default() += 1;
-            }
-        }
-    }
-}
 
 /// The values of an output topic by key, or by key and window, in order.
 type Series = HashMap<String, Vec<i64>>;
@@ -200,6 +86,7 @@ fn compare(topic: &str, expected: &Expected, series: &Series, plan: &Plan, figur
         // A duplicate changes a sum, so that nothing can be said of it at-least-once.
         "sum" if exactly_once => values(&expected.sums, figures),
         "window-sum" if exactly_once => values(&expected.window_sums, figures),
+        "window-final" => compare_finals(expected, series, figures),
         _ => {}
     }
     let foreign = series.keys().filter(|key| {
@@ -207,11 +94,28 @@ fn compare(topic: &str, expected: &Expected, series: &Series, plan: &Plan, figur
             "group-cnt" | "group-max" => expected.group_counts.contains_key(*key),
             "window-cnt" | "window-sum" => expected.window_counts.contains_key(*key),
             "group-window-cnt" => expected.group_window_counts.contains_key(*key),
+            "window-final" => expected.finals.contains_key(*key),
             _ => expected.counts.contains_key(*key),
         };
         !known
     });
     figures.wrong += foreign.count() as u64;
+}
+
+/// The result of each closed window comes out, once and right; that of an open one does not. At-least-once it may come again, and larger.
+fn compare_finals(expected: &Expected, series: &Series, figures: &mut Figures) {
+    for (key, window) in &expected.finals {
+        let found = series.get(key).map_or(&[][..], Vec::as_slice);
+        if !expected.is_closed(window) {
+            if let Some(early) = found.first() {
+                figures.wrong += 1;
+                figures.note("window-final", "not closed yet", key, window.count, Some(*early));
+            }
+            continue;
+        }
+        figures.count("window-final", key, window.count, found.iter().max().copied());
+        figures.duplicated += found.len().saturating_sub(1) as u64;
+    }
 }
 
 /// Exactly-once the echo is the input; at-least-once it has all of it.
@@ -274,6 +178,31 @@ mod tests {
         assert!(!judged(&[7, 9, 8], "exactly_once_v2").is_right());
         assert!(judged(&[7, 8, 7, 8, 9], "at_least_once").is_right());
         assert!(!judged(&[7, 8, 7, 8], "at_least_once").is_right());
+    }
+
+    #[test]
+    fn a_window_has_one_final_result_when_it_is_closed() {
+        let mut expected = Expected::default();
+        // The first window is closed by the last event, the second one is not.
+        for at_ms in [10_200, 10_900, 9_100, 14_100] {
+            expected.add(Program::Smoke, 3, "k", 1, at_ms);
+        }
+        let judged = |results: &[(&str, i64)], guarantee: &str| {
+            let mut figures = Figures { guarantee: guarantee.to_owned(), input: 4, ..Figures::default() };
+            let mut series = Series::new();
+            for (key, count) in results {
+                series.entry((*key).to_owned()).or_default().push(*count);
+            }
+            compare_finals(&expected, &series, &mut figures);
+            figures
+        };
+        let (once, some) = ("exactly_once_v2", "at_least_once");
+        assert!(judged(&[("k@9000", 1)], once).is_right());
+        assert_eq!(judged(&[], some).lost, 1);
+        assert_eq!(judged(&[("k@9000", 0)], some).lost, 1, "too small");
+        assert_eq!(judged(&[("k@9000", 1), ("k@9000", 1)], once).duplicated, 1);
+        assert!(judged(&[("k@9000", 1), ("k@9000", 2)], some).is_right());
+        assert_eq!(judged(&[("k@9000", 1), ("k@10000", 2)], some).wrong, 1, "too early");
     }
 
     #[test]
