@@ -217,7 +217,7 @@ fn every_automatic_name_is_listed_where_they_are_forbidden() {
             rekeyed.join(&drivers, |fare, name| format!("{name}{fare}")).to("joined");
             rekeyed.group_by_key().count().to_stream().to("counts");
         }
-        builder.build_with(&TopologyConfig::default().ensure_explicit_names(true))
+        builder.build_with(TopologyConfig::default().ensure_explicit_names(true))
     };
     let error = build(false).unwrap_err();
     let text = error.to_string();

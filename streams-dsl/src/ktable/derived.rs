@@ -19,6 +19,9 @@ use crate::change::Change;
 /// How a row is computed; none where there is none.
 pub(super) type RowMap<K, V, V2> = Arc<dyn Fn(&K, V) -> Option<V2> + Send + Sync>;
 
+/// How rows are looked up that follow from another table's.
+type ViewMap<K, V, V2> = dyn Fn(View<K, V>) -> View<K, V2>;
+
 /// Settings of a derived table.
 pub(super) struct Derive<K, V, V2> {
     /// Prefix of its node's generated name.
@@ -56,7 +59,7 @@ impl<K: Data, V: Data> KTable<K, V> {
 pub(super) struct Derived<K, V, V2> {
     parent: Rc<dyn TableLogic<K, V>>,
     /// Makes its rows of the other table's.
-    rows: Box<dyn Fn(View<K, V>) -> View<K, V2>>,
+    rows: Box<ViewMap<K, V, V2>>,
     send_old: Cell<bool>,
     store: RefCell<Option<TableStore<K, V2>>>,
 }

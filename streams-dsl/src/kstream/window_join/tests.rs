@@ -209,7 +209,7 @@ fn joined_with_itself(events: &[Event], reach: Reach, one_store: bool) -> Vec<(u
     let side = stream.within(windows).with(StreamJoined::new().in_memory());
     stream.join(side, |left, right| format!("{left:?} {right:?}")).to("out");
     let config = TopologyConfig::default().single_store_self_join(one_store);
-    let mut driver = TopologyTestDriver::new(builder.build_with(&config).unwrap()).unwrap();
+    let mut driver = TopologyTestDriver::new(builder.build_with(config).unwrap()).unwrap();
     let topic = driver.input_topic::<u8, Option<u32>>("in");
     let out = driver.output_topic::<u8, String>("out");
     let mut found = Vec::new();

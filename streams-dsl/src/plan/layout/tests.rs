@@ -100,7 +100,7 @@ fn an_optimised_topology_answers_as_the_other_one() {
     for config in [TopologyConfig::default(), all()] {
         let builder = StreamsBuilder::new();
         merged_streams(&builder);
-        let mut driver = TopologyTestDriver::new(builder.build_with(&config).unwrap()).unwrap();
+        let mut driver = TopologyTestDriver::new(builder.build_with(config).unwrap()).unwrap();
         for topic in ["inputA", "inputB"] {
             let input = driver.input_topic::<String, String>(topic);
             for value in ["A:foo", "B:foo", "A:bar"] {
