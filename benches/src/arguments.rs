@@ -34,6 +34,16 @@ pub enum Command {
     Guarantees(GuaranteeArguments),
     /// Times the sharing out of many tasks among many members.
     Assignor(AssignorArguments),
+    /// How fast a deleted store is restored, against Kafka Streams and against bare fetching.
+    Restore(ScenarioArguments),
+    /// How fast tasks run while a large store of the same application is restored.
+    RestoreBeside(ScenarioArguments),
+    /// How soon an application with much state processes again after SIGKILL, and what it replays.
+    CrashRestart(ScenarioArguments),
+    /// What a standby still restores when it takes over from an instance that was killed.
+    FailOver(ScenarioArguments),
+    /// How much memory a large backlog in front of a slow sink takes.
+    Backlog(ScenarioArguments),
     /// Runs a log server with temporary data until standard input ends.
     Serve(ServeArguments),
     /// What the machine allows: a bare consumer, and one that also produces, over the topic in-pages.
@@ -61,6 +71,9 @@ pub struct LoadArguments {
     /// Write also where the topics are already there.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub append: bool,
+    /// Records with the present time at --rate for --seconds, for any workload.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    pub live: bool,
     /// Compression of the batches.
     #[arg(long, default_value = "lz4")]
     pub compression: String,
@@ -126,6 +139,12 @@ pub struct RunArguments {
     /// Report how long the run stood still.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
     pub stalls: bool,
+    /// Print a line of progress every 20 ms until standard input ends; the state is kept.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = ArgAction::Set)]
+    pub watch: bool,
+    /// How long each record waits before it is sent, in microseconds, in workloads with a slow sink.
+    #[arg(long, default_value = "0", value_parser = number)]
+    pub slow_us: u64,
     /// Live workloads: file that gets a line every 20 ms.
     #[arg(long, default_value = "build/progress.txt")]
     pub progress: PathBuf,
@@ -256,6 +275,41 @@ pub struct AssignorArguments {
     /// Longest time for one round, in milliseconds.
     #[arg(long, default_value_t = 200.0)]
     pub limit_ms: f64,
+}
+
+/// Options of the scenarios about recovery and memory.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArguments {
+    /// Address of a broker, host:port; a log server of its own without.
+    #[arg(long)]
+    pub bootstrap: Option<String>,
+    /// Records before the event, instead of the scenario's own number.
+    #[arg(long, value_parser = number)]
+    pub records: Option<u64>,
+    /// The folder of Kafka Streams' benchmark, where it has a counterpart.
+    #[arg(long, env = "ANCHOR_DIR")]
+    pub anchor: Option<PathBuf>,
+    /// Runs of what is run more than once.
+    #[arg(long, default_value_t = 3)]
+    pub reps: u32,
+    /// Live records per second during the event.
+    #[arg(long, default_value = "5_000", value_parser = number)]
+    pub rate: u64,
+    /// A slow sink's time for each record, in microseconds.
+    #[arg(long, default_value = "20", value_parser = number)]
+    pub slow_us: u64,
+    /// `processing.guarantee`, instead of the scenario's own.
+    #[arg(long)]
+    pub guarantee: Option<String>,
+    /// Any setting by its Kafka Streams key, as key=value; may be repeated.
+    #[arg(long = "set", value_parser = setting)]
+    pub sets: Vec<(String, String)>,
+    /// Where state lies while it runs.
+    #[arg(long)]
+    pub state_dir: Option<PathBuf>,
+    /// How long each step may take, in seconds.
+    #[arg(long, default_value = "240", value_parser = number)]
+    pub timeout: u64,
 }
 
 /// Options of `serve`.

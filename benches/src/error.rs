@@ -51,9 +51,9 @@ pub enum Error {
         /// Records sent there.
         inner_sent: u64,
     },
-    /// A take-over got stuck.
+    /// A scenario got stuck.
     #[error("after {seconds} s still waiting until {waiting_for}")]
-    TakeoverStuck {
+    Stuck {
         /// What was waited for.
         waiting_for: String,
         /// The limit in seconds.
@@ -76,6 +76,14 @@ pub enum Error {
         status: String,
         /// What it printed.
         output: String,
+    },
+    /// A topic cannot be fetched.
+    #[error("topic `{topic}` cannot be fetched: {source}")]
+    Fetch {
+        /// The topic.
+        topic: String,
+        /// Why.
+        source: streams_dsl::client::ClientError,
     },
     /// The log server's.
     #[error(transparent)]

@@ -17,6 +17,7 @@ mod load;
 mod model;
 pub mod operators;
 mod process;
+pub mod recovery;
 mod restore;
 mod run;
 mod stalls;
@@ -24,11 +25,13 @@ mod suite;
 mod takeover;
 mod topologies;
 mod verify;
+mod watch;
 mod workload;
 
 pub use arguments::{
     Arguments, AssignorArguments, Command, CompareArguments, GuaranteeArguments, LimitArguments,
-    LoadArguments, RunArguments, ServeArguments, SuiteArguments, TakeoverArguments, VerifyArguments,
+    LoadArguments, RunArguments, ScenarioArguments, ServeArguments, SuiteArguments, TakeoverArguments,
+    VerifyArguments,
 };
 pub use assignor::assignor;
 pub use bare_graph::BareGraph;

@@ -13,7 +13,6 @@ use crate::inputs::{Inputs, Record};
 use crate::{Broker, Error};
 
 const FLUSH_LIMIT: Duration = Duration::from_secs(120);
-const LIVE_KEYS: u64 = 100_000;
 
 /// Writes the input topics of a workload and prints one JSON line. Topics that are already there are left alone.
 ///
@@ -35,7 +34,7 @@ pub async fn load(arguments: &LoadArguments) -> Result<(), Error> {
     let began = Instant::now();
     let mut sender = Sender::new(arguments)?;
     let generator = Inputs::new(arguments.seed);
-    if arguments.workload.is_live() {
+    if arguments.workload.is_live() || arguments.live {
         live(arguments, &generator, &mut sender)?;
     } else {
         let mut fault = Ok(());
@@ -69,13 +68,7 @@ fn live(arguments: &LoadArguments, generator: &Inputs, sender: &mut Sender) -> R
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let now =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_millis() as i64);
-        sender.send(&Record {
-            topic: "in-live",
-            partition: Some((i % arguments.partitions as u64) as i32),
-            key: Some((i % LIVE_KEYS).to_string()),
-            value: generator.page(i),
-            timestamp: now,
-        })?;
+        sender.send(&generator.live(arguments.workload, i, arguments.partitions, now))?;
     }
     Ok(())
 }

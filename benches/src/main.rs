@@ -1,4 +1,4 @@
-//! `bench load|run|verify|suite|compare|takeover|limits|guarantees|assignor`: see benches/README.md.
+//! `bench load|run|verify|suite|compare|takeover|limits|guarantees|assignor|restore|…`: see benches/README.md.
 
 use std::process::ExitCode;
 
@@ -25,6 +25,11 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Suite(arguments) => benches::suite(&arguments),
         Command::Compare(arguments) => benches::compare(&arguments),
         Command::Takeover(arguments) => benches::takeover(&arguments),
+        Command::Restore(arguments) => benches::recovery::restore(&arguments).await.map(|()| true),
+        Command::RestoreBeside(arguments) => benches::recovery::restore_beside(&arguments).map(|()| true),
+        Command::CrashRestart(arguments) => benches::recovery::crash_restart(&arguments).map(|()| true),
+        Command::FailOver(arguments) => benches::recovery::fail_over(&arguments).map(|()| true),
+        Command::Backlog(arguments) => benches::recovery::backlog(&arguments).map(|()| true),
         Command::Serve(arguments) => benches::serve(&arguments).await.map(|()| true),
         Command::Limits(arguments) => benches::limits(&arguments).await.map(|()| true),
         Command::Guarantees(arguments) => benches::guarantees(&arguments),

@@ -11,7 +11,7 @@ use crate::counters::Counters;
 use crate::load::print;
 use crate::stalls::{StallWatch, Stalls};
 use crate::suite::failed;
-use crate::{Broker, Error, Process, live, restore, size_of, topologies};
+use crate::{Broker, Error, Process, live, restore, size_of, topologies, watch};
 
 const POLL: Duration = Duration::from_millis(10);
 /// As a process that was killed by SIGKILL.
@@ -37,13 +37,21 @@ pub(crate) struct Plan {
 pub async fn run(arguments: &RunArguments) -> Result<(), Error> {
     let broker = Broker::connect(&arguments.bootstrap)?;
     let plan = plan(arguments, &broker).await?;
-    let topology = topologies::build(arguments.workload, &plan.output, &plan.counters)?;
+    let topology = topologies::build(
+        arguments.workload,
+        &plan.output,
+        &plan.counters,
+        Duration::from_micros(arguments.slow_us),
+    )?;
     let streams = KafkaStreams::new(topology, config(&plan)?)?;
     let measure = Measure::begin(arguments);
     let stalls = arguments.stalls.then(|| StallWatch::begin(Arc::clone(&plan.counters)));
     let streams = streams.start().await?;
     if arguments.workload.is_live() {
         return live::follow(&plan, streams).await;
+    }
+    if arguments.watch {
+        return watch::show(&plan, streams).await;
     }
     if arguments.restore {
         return restore::measure(&plan, streams, measure.began).await;
@@ -92,7 +100,7 @@ async fn plan(arguments: &RunArguments, broker: &Broker) -> Result<Plan, Error> 
         broker.create(&[&output], partitions).await?;
     }
     let state = arguments.state_dir.clone().unwrap_or_else(|| Path::new("build/state").join(&app));
-    if !arguments.keep_state {
+    if !arguments.keep_state && !arguments.watch {
         remove(&state)?;
     }
     let counters = Arc::default();

@@ -126,10 +126,7 @@ impl<'a> Takeover<'a> {
             let over = began.elapsed().as_secs() >= self.arguments.timeout;
             if over {
                 running.kill();
-                return Err(Error::TakeoverStuck {
-                    waiting_for: what.to_owned(),
-                    seconds: self.arguments.timeout,
-                });
+                return Err(Error::Stuck { waiting_for: what.to_owned(), seconds: self.arguments.timeout });
             }
             thread::sleep(POLL);
         }

@@ -1,6 +1,7 @@
 //! The workloads, each as anyone would write it, with counters at both ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use streams_dsl::prelude::*;
@@ -15,10 +16,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// The topology of a workload, with its results in the topic `output`.
+/// `pause` is how long a record waits before it is sent, where the workload has a slow sink.
 ///
 /// # Errors
 /// When the topology has a fault.
-pub(crate) fn build(workload: Workload, output: &str, counters: &Arc<Counters>) -> Result<Topology, Error> {
+pub(crate) fn build(
+    workload: Workload,
+    output: &str,
+    counters: &Arc<Counters>,
+    pause: Duration,
+) -> Result<Topology, Error> {
     let builder = StreamsBuilder::new();
     match workload {
         Workload::Passthrough => passthrough(&builder, output, counters),
@@ -28,6 +35,11 @@ pub(crate) fn build(workload: Workload, output: &str, counters: &Arc<Counters>) 
         Workload::Keys => keys(&builder, output, counters),
         Workload::Join => join(&builder, output, counters),
         Workload::Live | Workload::LiveCount => live(&builder, workload, output, counters),
+        Workload::Latest => latest(&builder, output, counters, pause),
+        Workload::KeysAndPages => {
+            keys(&builder, output, &Arc::default());
+            passthrough(&builder, output, counters);
+        }
     }
     Ok(builder.build()?)
 }
@@ -153,6 +165,43 @@ fn keys(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>) {
         .to_stream()
         .peek(results(counters))
         .to(output);
+}
+
+/// The output tells only how long the values are, so that the state is what is large.
+fn latest(builder: &StreamsBuilder, output: &str, counters: &Arc<Counters>, pause: Duration) {
+    let slow = SlowSink::new(pause);
+    builder
+        .stream::<String, String>("in-blobs")
+        .peek(input(counters))
+        .group_by_key()
+        .reduce_with(|_, newest| newest, Materialized::named("latest"))
+        .to_stream()
+        .map_values(|value: Option<String>| value.map_or(0, |value| value.len() as i64))
+        .peek(move |_, _| slow.wait())
+        .peek(results(counters))
+        .to(output);
+}
+
+/// A sink that takes its time, as a slow service would; it waits for many records at once, for no sleep is as short as
+/// the wait for one.
+struct SlowSink {
+    pause: Duration,
+    waiting: AtomicU32,
+}
+
+impl SlowSink {
+    const RECORDS_AT_ONCE: u32 = 100;
+
+    fn new(pause: Duration) -> Self {
+        SlowSink { pause, waiting: AtomicU32::new(0) }
+    }
+
+    fn wait(&self) {
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.pause.is_zero() && waiting.is_multiple_of(Self::RECORDS_AT_ONCE) {
+            std::thread::sleep(self.pause * Self::RECORDS_AT_ONCE);
+        }
+    }
 }
 
 fn input<K, V>(counters: &Arc<Counters>) -> impl Fn(&K, &V) + Send + Sync + 'static {

@@ -70,7 +70,9 @@ fn expected(workload: Workload, inputs: &Inputs, n: u64) -> Result<HashMap<Strin
             want.extend(joined.map(|i| (format!("o{i}"), Answer::Count(inputs.ship_delay(i)))));
         }
         Workload::Keys => want.extend((0..n).map(|i| (format!("k{i}"), Answer::Count(1)))),
-        Workload::Live | Workload::LiveCount => return Err(Error::NotVerifiable(workload)),
+        Workload::Live | Workload::LiveCount | Workload::Latest | Workload::KeysAndPages => {
+            return Err(Error::NotVerifiable(workload));
+        }
     }
     Ok(want)
 }

@@ -22,11 +22,15 @@ pub enum Workload {
     Live,
     /// Counts records that carry the present time, for latency in rebalances.
     LiveCount,
+    /// Keeps the latest value of each key, a kilobyte each: much state, for crashes and for memory.
+    Latest,
+    /// `Keys`, and beside it `Passthrough`: tasks that run while others are restored.
+    KeysAndPages,
 }
 
 impl Workload {
     /// Every workload with its name on the command line.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Passthrough, "passthrough"),
         (Self::Wordcount, "wordcount"),
         (Self::Surge, "surge"),
@@ -35,6 +39,8 @@ impl Workload {
         (Self::Keys, "keys"),
         (Self::Live, "live"),
         (Self::LiveCount, "live-count"),
+        (Self::Latest, "latest"),
+        (Self::KeysAndPages, "keys-and-pages"),
     ];
 
     /// The topics that it reads; the first one decides how many partitions the output has.
@@ -47,6 +53,8 @@ impl Workload {
             Self::Join => &["in-orders", "in-shipments"],
             Self::Keys => &["in-keys"],
             Self::Live | Self::LiveCount => &["in-live"],
+            Self::Latest => &["in-blobs"],
+            Self::KeysAndPages => &["in-keys", "in-pages"],
         }
     }
 

@@ -25,6 +25,9 @@ pub(crate) const VOCABULARY: usize = 10_000;
 /// Words in a line.
 pub(crate) const WORDS_PER_LINE: u64 = 10;
 
+/// Keys of an endless stream.
+const LIVE_KEYS: u64 = 100_000;
+
 const TEN_MINUTES_MS: i64 = 600_000;
 const HOUR_MS: i64 = 3_600_000;
 
@@ -35,6 +38,10 @@ const RIDES: u64 = 3;
 const PAYMENTS: u64 = 4;
 const PROFILES: u64 = 5;
 const ORDERS: u64 = 6;
+const BLOBS: u64 = 7;
+
+/// Length of a value that no compression makes smaller by much.
+pub(crate) const BLOB_BYTES: usize = 1_000;
 
 /// The inputs of one seed.
 #[derive(Debug, Clone)]
@@ -78,6 +85,34 @@ impl Inputs {
         }
         value.push_str("\"}");
         value
+    }
+
+    /// A kilobyte of letters without a pattern.
+    pub fn blob(&self, i: u64) -> String {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        const LETTERS_PER_NUMBER: usize = 10;
+        let mut value = String::with_capacity(BLOB_BYTES);
+        let first = i * (BLOB_BYTES / LETTERS_PER_NUMBER) as u64;
+        for place in 0..(BLOB_BYTES / LETTERS_PER_NUMBER) as u64 {
+            let mut number = self.numbers.at(BLOBS, first + place, 0);
+            for _ in 0..LETTERS_PER_NUMBER {
+                value.push(char::from(LETTERS[(number & 63) as usize]));
+                number >>= 6;
+            }
+        }
+        value
+    }
+
+    /// Record `i` of an endless stream for a workload, with a time in milliseconds.
+    pub fn live(&self, workload: Workload, i: u64, partitions: i32, timestamp: i64) -> Record {
+        let n = i % LIVE_KEYS;
+        let (key, value) = match workload {
+            Workload::Latest => (format!("k{n}"), self.blob(i)),
+            Workload::Live | Workload::LiveCount => (n.to_string(), self.page(i)),
+            _ => (format!("k{n}"), self.page(i)),
+        };
+        let partition = workload.is_live().then_some((i % partitions as u64) as i32);
+        Record { topic: workload.inputs()[0], partition, key: Some(key), value, timestamp }
     }
 
     /// The rank of word `k` of line `i`.

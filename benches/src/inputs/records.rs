@@ -71,6 +71,15 @@ pub(super) fn for_each(
                 out(Record::keyed("in-keys", format!("k{i}"), inputs.page(i), spread(i, n, TEN_MINUTES_MS)));
             }
         }
+        Workload::Latest => {
+            for i in 0..n {
+                out(Record::keyed("in-blobs", format!("k{i}"), inputs.blob(i), spread(i, n, TEN_MINUTES_MS)));
+            }
+        }
+        Workload::KeysAndPages => {
+            for_each(inputs, Workload::Keys, n, partitions, &mut out as &mut dyn FnMut(Record));
+            for_each(inputs, Workload::Passthrough, n, partitions, &mut out as &mut dyn FnMut(Record));
+        }
     }
 }
 
