@@ -43,6 +43,13 @@ async fn creates_and_describes_topics() {
     assert_eq!((policy.value.as_deref(), policy.set_on_topic), (Some("compact"), true));
     assert!(!configs[&name]["retention.ms"].set_on_topic);
 
+    client.alter_topic_config(&name, "retention.ms", "86400000").await.expect("altered");
+    let configs = client.describe_topic_configs(&[&name]).await.expect("described");
+    assert_eq!(configs[&name]["retention.ms"].value.as_deref(), Some("86400000"));
+    assert_eq!(configs[&name]["cleanup.policy"].value.as_deref(), Some("compact"), "the others stay");
+    let refused = client.alter_topic_config(&name, "retention.ms", "soon").await.expect_err("no number");
+    assert!(refused.to_string().contains(&name), "{refused}");
+
     let again = client.create_topics(&[topic], false).await.expect("answered");
     let error = again[&name].as_ref().expect_err("it exists");
     assert_eq!(error.code(), Some(ResponseError::TopicAlreadyExists));

@@ -249,6 +249,10 @@ impl<K: 'static, T: Data> KeyValueStore<K, T> {
 impl<K: 'static, T: Data> StateStore for KeyValueStore<K, T> {
     layered_state_store!();
 
+    fn restores_blindly(&self) -> bool {
+        true
+    }
+
     fn restore(
         &mut self,
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,

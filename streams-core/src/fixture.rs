@@ -178,6 +178,10 @@ impl StateStore for MapStore {
         Ok(())
     }
 
+    fn restores_blindly(&self) -> bool {
+        true
+    }
+
     fn restore(
         &mut self,
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,

@@ -20,6 +20,9 @@ use crate::state::StateStore;
 use crate::streams_handle::StreamsHandle;
 use crate::topology::{ApplicationTopology, TaskId, Topology};
 
+/// Threads that restore, at least: while one waits for the disk another goes on.
+const RESTORE_THREADS_MIN: usize = 2;
+
 /// An application that is configured and not yet started.
 ///
 /// ```no_run
@@ -81,7 +84,7 @@ impl KafkaStreams {
         self.state.subscribe()
     }
 
-    /// Starts the application on threads of its own: one for each worker, one for the group. Returns once broker and
+    /// Starts the application on threads of its own: one for each worker, one for the group, and some that restore. Returns once broker and
     /// source topics were found; tasks follow when the group has assigned them.
     ///
     /// # Errors
@@ -91,6 +94,9 @@ impl KafkaStreams {
         let workers = self.config.threads;
         let (control, group) = Threads::start("streams-group", 1)?;
         let (tasks, worker_threads) = Threads::start("streams-worker", workers)?;
+        // A store that is restored, or a copy that is kept, takes no time of those that process.
+        let (restores, restore_threads) =
+            Threads::start("streams-restore", workers.max(RESTORE_THREADS_MIN))?;
         let (shutdown, asked) = oneshot::channel();
         let (commands, received) = mpsc::unbounded_channel();
         let pauses = Pauses::default();
@@ -107,6 +113,7 @@ impl KafkaStreams {
             status: status.clone(),
             restore_listener: self.restore_listener,
             tasks,
+            restores,
         };
         let topology = Arc::clone(startup.application.topology());
         let application_id = Arc::clone(startup.application.application_id());
@@ -118,7 +125,7 @@ impl KafkaStreams {
             ended,
             handle: StreamsHandle::new(application_id, topology, state, status, queries),
             shutdown_timeout,
-            _threads: [group, worker_threads],
+            _threads: [group, worker_threads, restore_threads],
         })
     }
 }
@@ -134,7 +141,7 @@ pub struct RunningStreams {
     handle: StreamsHandle,
     shutdown_timeout: Duration,
     // Behind all that runs on them.
-    _threads: [Threads; 2],
+    _threads: [Threads; 3],
 }
 
 impl RunningStreams {

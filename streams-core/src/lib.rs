@@ -25,7 +25,7 @@ pub mod topology;
 
 pub use close_options::{CloseOptions, GroupMembershipOperation};
 pub use config::{
-    ConfigError, ErrorHandlers, ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig,
+    ConfigError, ErrorHandlers, ErrorPolicy, ProcessingGuarantee, RecordingLevel, ResetPolicy, StreamsConfig,
     UncaughtHandler, UncaughtResponse,
 };
 pub use error::Error;

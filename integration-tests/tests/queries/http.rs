@@ -39,7 +39,8 @@ async fn the_service_shows_keys_pages_metrics_and_status() {
     topics.create("counts", 1).await;
     let state = tempfile::tempdir().unwrap();
     let topology = Arc::new(word_count(&topics.name("lines"), &topics.name("counts")));
-    let config = broker.config(&topics.name("app"), state.path());
+    let mut config = broker.config(&topics.name("app"), state.path());
+    config.set("metrics.recording.level", "DEBUG").unwrap();
     let streams = KafkaStreams::new(Arc::clone(&topology), config).unwrap();
     let streams = streams.start_with_http(HttpOptions::default()).await.unwrap();
     let at = streams.address();
@@ -99,6 +100,13 @@ async fn the_service_shows_keys_pages_metrics_and_status() {
         "kafka_streams_stream_processor_node_metrics_record_e2e_latency",
         "kafka_streams_stream_topic_metrics_records_consumed_total",
         "kafka_streams_stream_thread_metrics_commit_latency",
+        "kafka_streams_stream_state_metrics_put_latency",
+        "kafka_streams_stream_state_metrics_flush_latency",
+        "kafka_streams_stream_state_metrics_estimate_num_keys",
+        "kafka_streams_stream_state_metrics_size_all_mem_tables",
+        "kafka_streams_stream_state_metrics_total_sst_files_size",
+        "kafka_streams_stream_state_metrics_estimate_pending_compaction_bytes",
+        "kafka_streams_stream_state_metrics_block_cache_usage",
     ] {
         assert!(metrics_contain(&get(at, "/metrics").await.1, name), "{name}");
     }

@@ -3,6 +3,8 @@
 mod memory;
 mod read_only;
 mod rocks;
+mod rocks_figures;
+mod rocks_load;
 mod rocks_options;
 
 pub use memory::InMemory;

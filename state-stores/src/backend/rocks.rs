@@ -3,25 +3,32 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, ErrorKind, IteratorMode, MultiThreaded,
-    ReadOptions,
+    ReadOptions, WriteBufferManager,
 };
 use streams_core::state::{
-    Direction, KeyValueIter, KeyspaceId, StateBackend, StoreError, TaskDatabase, WriteBatch, WriteOp,
+    Direction, KeyValueIter, KeyspaceId, StateBackend, StorageFigure, StoreError, TaskDatabase, WriteBatch,
+    WriteOp,
 };
 
 use super::memory::is_empty;
+use super::rocks_figures;
+use super::rocks_load::{self, LoadFolder};
 use super::rocks_options::{DEFAULT_BUDGET_BYTES, SharedOptions};
 
 const BACKEND: &str = "rocksdb";
+/// What RocksDB adds to a write in a batch.
+const WRITE_OVERHEAD_BYTES: usize = 16;
+/// A memtable that is smaller than this is not worth a file, however short memory is: others hold it.
+const FLUSH_BYTES_MIN: u64 = 1 << 20;
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -31,6 +38,7 @@ type Db = DBWithThreadMode<MultiThreaded>;
 /// All databases opened through one `RocksDb` share a block cache and a limit on memtables.
 pub struct RocksDb {
     budget_bytes: AtomicUsize,
+    count_operations: AtomicBool,
     /// Made when the first database is opened.
     shared: OnceLock<SharedOptions>,
 }
@@ -41,7 +49,11 @@ static OF_PROCESS: LazyLock<Arc<RocksDb>> =
 impl RocksDb {
     /// Databases that may together use about `bytes` of memory for block cache and memtables.
     pub fn with_budget(bytes: usize) -> Self {
-        RocksDb { budget_bytes: AtomicUsize::new(bytes), shared: OnceLock::new() }
+        RocksDb {
+            budget_bytes: AtomicUsize::new(bytes),
+            count_operations: AtomicBool::new(false),
+            shared: OnceLock::new(),
+        }
     }
 
     /// The databases of this process, with 128 MiB until the configuration says otherwise; stores use them unless
@@ -56,13 +68,14 @@ impl RocksDb {
     }
 
     fn shared(&self) -> &SharedOptions {
-        self.shared.get_or_init(|| SharedOptions::new(self.budget_bytes.load(Ordering::Relaxed)))
+        self.shared.get_or_init(|| {
+            let counts = self.count_operations.load(Ordering::Relaxed);
+            SharedOptions::new(self.budget_bytes.load(Ordering::Relaxed), counts)
+        })
     }
 
     fn open_database(&self, dir: &Path) -> Result<RocksDatabase, StoreError> {
-        let storage =
-            |source| StoreError::Storage { backend: BACKEND, path: dir.to_owned(), source: Box::new(source) };
-        std::fs::create_dir_all(dir).map_err(storage)?;
+        std::fs::create_dir_all(dir).map_err(|fault| storage_error(dir, fault))?;
         let options = &self.shared().options;
         let names = if dir.join("CURRENT").exists() {
             Db::list_cf(options, dir).map_err(|error| store_error(dir, error))?
@@ -75,8 +88,15 @@ impl RocksDb {
         for name in names {
             keyspaces.add(name);
         }
-        let options = options.clone();
-        Ok(RocksDatabase { db, options, path: dir.to_owned(), keyspaces: RwLock::new(keyspaces) })
+        let shared = self.shared();
+        Ok(RocksDatabase {
+            db,
+            options: shared.options.clone(),
+            counts_operations: shared.counts_operations,
+            write_buffers: shared.write_buffers.clone(),
+            path: dir.to_owned(),
+            keyspaces: RwLock::new(keyspaces),
+        })
     }
 }
 
@@ -105,12 +125,19 @@ impl StateBackend for RocksDb {
             shared.set_budget(bytes);
         }
     }
+
+    fn count_operations(&self) {
+        self.count_operations.store(true, Ordering::Relaxed);
+    }
 }
 
 struct RocksDatabase {
     db: Db,
     /// For column families made later.
     options: rocksdb::Options,
+    counts_operations: bool,
+    /// Counts the memtables of all databases of the process.
+    write_buffers: WriteBufferManager,
     path: PathBuf,
     /// A reader holds the lock while it reads, so that a column family is not dropped under it.
     keyspaces: RwLock<Keyspaces>,
@@ -136,6 +163,23 @@ impl RocksDatabase {
     /// The column family of a keyspace, unless it was dropped.
     fn family(&self, keyspaces: &Keyspaces, keyspace: KeyspaceId) -> Option<Arc<BoundColumnFamily<'_>>> {
         self.db.cf_handle(keyspaces.names.get(keyspace.0 as usize)?.as_deref()?)
+    }
+
+    /// Where memtables take more than their part of the budget, those that this batch went to are written to disk, and
+    /// waited for: RocksDB itself begins to write them, but goes on filling new ones meanwhile.
+    fn bound_memtables(&self, keyspaces: &Keyspaces, batch: &WriteBatch) -> Result<(), StoreError> {
+        if self.write_buffers.get_usage() <= self.write_buffers.get_buffer_size() {
+            return Ok(());
+        }
+        let written: BTreeSet<u32> = batch.iter().map(|(keyspace, _)| keyspace.0).collect();
+        for keyspace in written {
+            let Some(family) = self.family(keyspaces, KeyspaceId(keyspace)) else { continue };
+            let size = self.db.property_int_value_cf(&family, "rocksdb.cur-size-all-mem-tables");
+            if size.ok().flatten().is_some_and(|size| size >= FLUSH_BYTES_MIN) {
+                self.db.flush_cf(&family).map_err(|error| self.error(error))?;
+            }
+        }
+        Ok(())
     }
 
     fn error(&self, error: rocksdb::Error) -> StoreError {
@@ -207,7 +251,8 @@ impl TaskDatabase for RocksDatabase {
 
     fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         let keyspaces = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-        let mut writes = rocksdb::WriteBatch::default();
+        let room = batch.byte_len() + batch.len() * WRITE_OVERHEAD_BYTES;
+        let mut writes = rocksdb::WriteBatch::with_capacity_bytes(room);
         let mut current = None;
         for (keyspace, op) in batch.iter() {
             if current.as_ref().is_none_or(|(number, _)| *number != keyspace) {
@@ -220,7 +265,30 @@ impl TaskDatabase for RocksDatabase {
                 WriteOp::Delete(key) => writes.delete_cf(family, key),
             }
         }
-        self.db.write(writes).map_err(|error| self.error(error))
+        self.db.write(writes).map_err(|error| self.error(error))?;
+        self.bound_memtables(&keyspaces, batch)
+    }
+
+    fn load(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        let keyspaces = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
+        let folder = LoadFolder::new(&self.path).map_err(|fault| storage_error(&self.path, fault))?;
+        let mut few = WriteBatch::default();
+        for run in rocks_load::runs(batch) {
+            if !run.is_large() {
+                run.ops.iter().for_each(|op| few.push(run.keyspace, *op));
+                continue;
+            }
+            // A keyspace that was dropped since takes its writes with it.
+            let Some(family) = self.family(&keyspaces, run.keyspace) else { continue };
+            let file = run.write(&self.options, &folder).map_err(|error| self.error(error))?;
+            let taken = self.db.ingest_external_file_cf_opts(&family, &rocks_load::take_over(), vec![file]);
+            taken.map_err(|error| self.error(error))?;
+        }
+        drop(keyspaces);
+        match few.is_empty() {
+            true => Ok(()),
+            false => self.write(&few),
+        }
     }
 
     fn approximate_len(&self, keyspace: KeyspaceId) -> u64 {
@@ -228,12 +296,28 @@ impl TaskDatabase for RocksDatabase {
         let Some(family) = self.family(&keyspaces, keyspace) else { return 0 };
         self.db.property_int_value_cf(&family, "rocksdb.estimate-num-keys").ok().flatten().unwrap_or(0)
     }
+
+    fn figures(&self, keyspace: KeyspaceId) -> Vec<StorageFigure> {
+        let keyspaces = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(family) = self.family(&keyspaces, keyspace) else { return Vec::new() };
+        rocks_figures::of_keyspace(|property| self.db.property_int_value_cf(&family, property).ok().flatten())
+    }
+
+    fn shared_figures(&self) -> Vec<StorageFigure> {
+        rocks_figures::of_process(&self.options, self.counts_operations, |property| {
+            self.db.property_int_value(property).ok().flatten()
+        })
+    }
 }
 
 impl fmt::Debug for RocksDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RocksDatabase").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+fn storage_error(path: &Path, fault: std::io::Error) -> StoreError {
+    StoreError::Storage { backend: BACKEND, path: path.to_owned(), source: Box::new(fault) }
 }
 
 /// The smallest key behind `key`.

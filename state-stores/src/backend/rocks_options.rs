@@ -1,5 +1,6 @@
 //! How RocksDB is set up: one block cache and one write-buffer manager for the whole process.
 
+use rocksdb::statistics::StatsLevel;
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, WriteBufferManager};
 
 /// What all RocksDB databases of a process may use together unless another number is given: block cache and
@@ -9,6 +10,10 @@ pub(crate) const DEFAULT_BUDGET_BYTES: usize = 128 << 20;
 const WRITE_BUFFER_SHARE: usize = 3;
 /// A column family's memtable is flushed at this size at the latest.
 const WRITE_BUFFER_BYTES: usize = 16 << 20;
+/// Or at this part of what all memtables may take, for there are mostly several column families.
+const WRITE_BUFFER_PART: usize = 4;
+/// RocksDB reserves the room of a memtable in steps, so it is not made smaller than this.
+const WRITE_BUFFER_BYTES_MIN: usize = 1 << 20;
 /// The step in which a memtable grows: a small one, for many column families hold little.
 const ARENA_BLOCK_BYTES: usize = 128 << 10;
 /// Column families that are seldom written would else keep old write-ahead logs.
@@ -23,11 +28,12 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 pub(crate) struct SharedOptions {
     pub(crate) options: Options,
     pub(crate) cache: Cache,
-    write_buffers: WriteBufferManager,
+    pub(crate) counts_operations: bool,
+    pub(crate) write_buffers: WriteBufferManager,
 }
 
 impl SharedOptions {
-    pub(crate) fn new(budget_bytes: usize) -> Self {
+    pub(crate) fn new(budget_bytes: usize, counts_operations: bool) -> Self {
         let cache = Cache::new_lru_cache(budget_bytes);
         let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             budget_bytes / WRITE_BUFFER_SHARE,
@@ -37,7 +43,8 @@ impl SharedOptions {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_write_buffer_manager(&write_buffers);
-        options.set_write_buffer_size(WRITE_BUFFER_BYTES.min(budget_bytes / WRITE_BUFFER_SHARE));
+        let part = budget_bytes / WRITE_BUFFER_SHARE / WRITE_BUFFER_PART;
+        options.set_write_buffer_size(part.clamp(WRITE_BUFFER_BYTES_MIN, WRITE_BUFFER_BYTES));
         options.set_arena_block_size(ARENA_BLOCK_BYTES);
         options.set_memtable_whole_key_filtering(true);
         options.set_memtable_prefix_bloom_ratio(0.02);
@@ -49,8 +56,13 @@ impl SharedOptions {
         options.set_stats_dump_period_sec(0);
         options.set_skip_stats_update_on_db_open(true);
         options.set_max_background_jobs(2);
+        if counts_operations {
+            options.enable_statistics();
+            // Counters only: histograms and timers look at the clock.
+            options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+        }
         options.set_block_based_table_factory(&table_options(&cache));
-        SharedOptions { options, cache, write_buffers }
+        SharedOptions { options, cache, counts_operations, write_buffers }
     }
 
     /// Changes the budget of the databases that are open, and of those to come.

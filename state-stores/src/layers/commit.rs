@@ -2,7 +2,9 @@
 
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
-use streams_core::state::{ChangelogRecord, KeyspaceId, StoreError, TaskDatabase, WriteBatch};
+use streams_core::state::{
+    ChangelogRecord, KeyspaceId, StoreError, StoreOperation, TaskDatabase, WriteBatch,
+};
 use streams_core::{Headers, Timestamp};
 
 use super::segments::{SEGMENT_LEN, segment_of};
@@ -107,6 +109,7 @@ impl<T: Clone> Layers<T> {
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,
         batch: &mut WriteBatch,
     ) -> Result<(), StoreError> {
+        let begun = self.begun();
         let timestamped = self.format.timestamp_len() > 0;
         let mut local = std::mem::take(&mut self.value_bytes);
         let mut restored = match &mut self.place {
@@ -150,10 +153,12 @@ impl<T: Clone> Layers<T> {
         if let Place::Segments(segments) = &mut self.place {
             segments.seal();
         }
-        match restored {
+        let staged = match restored {
             Some((layer, _)) => stage_layer(&layer, &mut self.place, &*self.database, batch),
             None => Ok(()),
-        }
+        };
+        self.ended(begun, StoreOperation::Restore);
+        staged
     }
 }
 

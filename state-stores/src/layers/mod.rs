@@ -3,10 +3,12 @@
 //! A key travels through the layers as bytes; in segmented stores the segment's number stands in front of it, which
 //! the database does not see. Reads ask the layers from the outside in; a scan merges them.
 
+mod access;
 mod browse;
 mod cache;
 mod commit;
 mod format;
+mod measure;
 mod merge;
 mod scan;
 mod segment_scan;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
-use streams_core::state::{KeyspaceId, StoreError, TaskDatabase};
+use streams_core::state::{KeyspaceId, StoreError, StoreOperation, StoreSensors, TaskDatabase};
 use streams_core::{Headers, Timestamp};
 
 use cache::{Base, Cache};
@@ -95,6 +97,8 @@ pub(crate) struct Layers<T> {
     value_bytes: Vec<u8>,
     timestamp: Timestamp,
     headers: Headers,
+    /// Where the time of each operation is told; most often nowhere.
+    sensors: Option<Box<StoreSensors>>,
 }
 
 impl<T: Clone> Layers<T> {
@@ -119,6 +123,7 @@ impl<T: Clone> Layers<T> {
             value_bytes: Vec::new(),
             timestamp: Timestamp::UNKNOWN,
             headers: Headers::new(),
+            sensors: None,
         }
     }
 
@@ -172,83 +177,6 @@ impl<T: Clone> Layers<T> {
         if self.headers != *headers {
             self.headers = headers.clone();
         }
-    }
-
-    /// Hands the value of a key to `read`.
-    pub(crate) fn read<R>(
-        &mut self,
-        key: &[u8],
-        read: impl FnOnce(Option<&T>) -> R,
-    ) -> Result<R, StoreError> {
-        if let Some(place) = self.cache.find(key) {
-            return Ok(read(self.cache.value(place)));
-        }
-        let (value, bytes) = self.load(key)?;
-        let answer = read(value.as_ref());
-        if self.cache.limit() > 0 {
-            self.cache.insert(key, value, bytes);
-        }
-        Ok(answer)
-    }
-
-    /// Lets `change` alter the value of a key in place.
-    pub(crate) fn update<R>(
-        &mut self,
-        key: &[u8],
-        change: impl FnOnce(&mut Option<T>) -> R,
-    ) -> Result<R, StoreError> {
-        self.touch(key);
-        let place = match self.cache.find(key) {
-            Some(place) => place,
-            None => {
-                let (mut value, bytes) = self.load(key)?;
-                if self.cache.limit() == 0 {
-                    let answer = change(&mut value);
-                    self.write(key, value.as_ref())?;
-                    return Ok(answer);
-                }
-                self.cache.insert(key, value, bytes)
-            }
-        };
-        if self.caching() {
-            return Ok(change(self.cache.change(place, self.timestamp, &self.headers, true)));
-        }
-        let mut value = self.cache.entry_mut(place).value.take();
-        let answer = change(&mut value);
-        match self.write(key, value.as_ref()) {
-            Ok(present) => self.cache.entry_mut(place).value = value.filter(|_| present),
-            Err(error) => {
-                self.cache.remove(place);
-                return Err(error);
-            }
-        }
-        Ok(answer)
-    }
-
-    /// Sets the value of a key, or deletes it; says whether the store took it, which it does not where the key's
-    /// segment is dropped already.
-    pub(crate) fn put(&mut self, key: &[u8], value: Option<T>) -> Result<bool, StoreError> {
-        let live = self.touch(key);
-        if self.caching() {
-            let (place, known) = match self.cache.find(key) {
-                Some(place) => (place, true),
-                None => (self.cache.insert(key, None, 0), false),
-            };
-            *self.cache.change(place, self.timestamp, &self.headers, known) = value;
-            return Ok(live);
-        }
-        let present = self.write(key, value.as_ref())?;
-        let value = value.filter(|_| present);
-        match self.cache.find(key) {
-            Some(place) if live => self.cache.entry_mut(place).value = value,
-            Some(place) => self.cache.remove(place),
-            None if live && self.cache.limit() > 0 => {
-                let bytes = self.value_bytes.len();
-                self.cache.insert(key, value, bytes);
-            }
-            None => {}
-        }
-        Ok(live)
     }
 
     /// The layers' word on a key below the cache, and the length of its bytes.
@@ -391,9 +319,11 @@ impl<T: Clone> Layers<T> {
 
     /// Writes all held-back changes below without telling anyone.
     pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        let begun = self.begun();
         while let Some((place, _)) = self.flush_next()? {
             self.cache.flushed(place, self.value_bytes.len());
         }
+        self.ended(begun, StoreOperation::Flush);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use streams_core::state::{Direction, KeyValueIter, StoreError};
+use streams_core::state::{Direction, KeyValueIter, StoreError, StoreOperation};
 
 use super::merge::{Layer, Merge};
 use super::{Layers, Place, SEGMENT_LEN, segments};
@@ -23,6 +23,7 @@ impl<T: Clone> Layers<T> {
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
         direction: Direction,
     ) -> Result<Merge<'_, T>, StoreError> {
+        let begun = self.begun();
         let keyspace = match (&self.place, segment) {
             (Place::Whole(keyspace), _) => Some(*keyspace),
             (Place::Segments(segments), Some(number)) => segments.keyspace(number),
@@ -38,7 +39,9 @@ impl<T: Clone> Layers<T> {
             None => bounds,
         };
         let prefix_len = segment.map_or(0, |_| SEGMENT_LEN);
-        self.merge(prefix_len, bounds, database, direction)
+        let merge = self.merge(prefix_len, bounds, database, direction);
+        self.ended(begun, if segment.is_some() { StoreOperation::Fetch } else { StoreOperation::Range });
+        merge
     }
 
     /// Hands the entries of one segment between two keys, both included, to `visit`, in order. The keys have the
@@ -50,13 +53,16 @@ impl<T: Clone> Layers<T> {
         visit: impl FnMut(&[u8], T),
     ) -> Result<(), StoreError> {
         let Place::Segments(segments) = &self.place else { return Ok(()) };
+        let begun = self.begun();
         let (direction, number) = (Direction::Forward, segments::segment_of(lower));
         let between = |skip: usize| (Bound::Included(&lower[skip..]), Bound::Included(&upper[skip..]));
         let database = match segments.keyspace(number) {
             Some(keyspace) => self.database.scan(keyspace, between(SEGMENT_LEN), direction)?,
             None => Box::new(std::iter::empty()),
         };
-        self.merge(SEGMENT_LEN, between(0), database, direction)?.visit(visit)
+        let visited = self.merge(SEGMENT_LEN, between(0), database, direction)?.visit(visit);
+        self.ended(begun, StoreOperation::Fetch);
+        visited
     }
 
     fn merge<'a>(

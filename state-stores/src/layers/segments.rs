@@ -329,6 +329,12 @@ impl Segments {
         start.parse().ok().filter(|_| is_todays).map(|start| self.number(start))
     }
 
+    /// The keyspaces of all segments and their indexes, as far as the database has them, and the one of the clock.
+    pub(crate) fn keyspaces(&self) -> Vec<KeyspaceId> {
+        let segments = self.live.values().flatten().chain(self.indexes.values());
+        segments.copied().chain([self.clock]).collect()
+    }
+
     /// About how many entries the database holds.
     pub(crate) fn approximate_len(&self, database: &dyn TaskDatabase) -> u64 {
         self.live.values().flatten().map(|&keyspace| database.approximate_len(keyspace)).sum()

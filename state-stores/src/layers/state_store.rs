@@ -50,6 +50,14 @@ macro_rules! layered_state_store {
             self.layers.retire()
         }
 
+        fn measure(&mut self, sensors: streams_core::state::StoreSensors) {
+            self.layers.measure(sensors);
+        }
+
+        fn keyspaces(&self) -> Vec<streams_core::state::KeyspaceId> {
+            self.layers.keyspaces()
+        }
+
         fn database(&self) -> &std::sync::Arc<dyn streams_core::state::TaskDatabase> {
             self.layers.database()
         }

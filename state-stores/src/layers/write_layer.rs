@@ -10,6 +10,9 @@ use rustc_hash::FxHasher;
 
 /// Overwritten bytes are given up to this amount before the live ones are moved together.
 const DEAD_BYTES_KEPT: usize = 64 << 10;
+/// Room that a layer keeps for the next epoch.
+const KEPT_BYTES: usize = 512 << 10;
+const KEPT_WRITES: usize = 8 << 10;
 /// What a write costs beside its bytes: its place in the table and in the list.
 const WRITE_OVERHEAD_BYTES: usize = 64;
 
@@ -123,11 +126,14 @@ impl WriteLayer {
         self.bytes.len() + self.writes.len() * WRITE_OVERHEAD_BYTES
     }
 
-    /// Forgets the writes and keeps the room.
+    /// Forgets the writes and keeps a little room.
     pub(crate) fn clear(&mut self) {
         self.table.clear();
+        self.table.shrink_to(KEPT_WRITES, |_| 0);
         self.writes.clear();
+        self.writes.shrink_to(KEPT_WRITES);
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.dead_bytes = 0;
         if let Some(order) = &mut self.order {
             order.clear();

@@ -343,6 +343,10 @@ impl<K: 'static, T: Data> StateStore for SessionStore<K, T> {
         self.expired_records
     }
 
+    fn restores_blindly(&self) -> bool {
+        true
+    }
+
     fn restore(
         &mut self,
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,

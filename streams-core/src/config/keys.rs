@@ -7,7 +7,7 @@ use crate::client::wire::Security;
 
 use super::error::ConfigError;
 use super::parse::{at_least, bytes, millis, number};
-use super::streams_config::{ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig};
+use super::streams_config::{ErrorPolicy, ProcessingGuarantee, RecordingLevel, ResetPolicy, StreamsConfig};
 use crate::topology::{Topology, TopologyOptimization};
 
 /// A setting as the documentation lists it.
@@ -80,6 +80,7 @@ const KEYS: &[ConfigKey] = &[
         millis,
         show_millis
     ),
+    key!("metrics.recording.level", recording_level, recording_level, show_debug),
     key!("topology.optimization", optimization, optimization, ToString::to_string),
     key!("application.server", application_server, optional, show_optional),
     key!("group.instance.id", group_instance_id, optional, show_optional),
@@ -312,6 +313,15 @@ fn guarantee(text: &str) -> Result<ProcessingGuarantee, String> {
         "at_least_once" => Ok(ProcessingGuarantee::AtLeastOnce),
         "exactly_once_v2" | "exactly_once" => Ok(ProcessingGuarantee::ExactlyOnce),
         _ => Err("`at_least_once` or `exactly_once_v2`".to_owned()),
+    }
+}
+
+/// `TRACE` is `DEBUG` here.
+fn recording_level(text: &str) -> Result<RecordingLevel, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "INFO" => Ok(RecordingLevel::Info),
+        "DEBUG" | "TRACE" => Ok(RecordingLevel::Debug),
+        _ => Err("`INFO` or `DEBUG`".to_owned()),
     }
 }
 

@@ -11,4 +11,4 @@ pub use error::ConfigError;
 pub use error_handlers::{ErrorHandlers, UncaughtHandler, UncaughtResponse};
 pub(crate) use keys::is_secret;
 pub use keys::{ConfigKey, config_keys};
-pub use streams_config::{ErrorPolicy, ProcessingGuarantee, ResetPolicy, StreamsConfig};
+pub use streams_config::{ErrorPolicy, ProcessingGuarantee, RecordingLevel, ResetPolicy, StreamsConfig};

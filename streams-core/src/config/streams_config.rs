@@ -45,6 +45,16 @@ pub enum ResetPolicy {
     None,
 }
 
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordingLevel {
+    /// What costs nothing per record.
+    #[default]
+    Info,
+    /// Also how long each operation of a store takes, and what RocksDB counts.
+    Debug,
+}
+
 /// The settings of an application: Kafka's names and defaults unless a field says otherwise.
 ///
 /// By builder:
@@ -114,6 +124,8 @@ pub struct StreamsConfig {
     /// `topology.optimization`: takes effect where the topology is built, so hand these settings to
     /// `StreamsBuilder::build_with`; the start is refused where a topology was built without.
     pub optimization: TopologyOptimization,
+    /// `metrics.recording.level`.
+    pub recording_level: RecordingLevel,
     /// `application.server`: `host:port` where this instance answers queries.
     pub application_server: Option<String>,
     /// `group.instance.id`: makes the instance a static member.
@@ -195,6 +207,7 @@ impl StreamsConfig {
             state_cleanup_delay: Duration::from_secs(600),
             repartition_purge_interval: Duration::from_secs(30),
             window_changelog_additional_retention: Duration::from_secs(24 * 3600),
+            recording_level: RecordingLevel::default(),
             optimization: TopologyOptimization::default(),
             application_server: None,
             group_instance_id: None,

@@ -19,6 +19,10 @@ pub struct StoredRecord {
     pub headers: Headers,
 }
 
+/// Room that an arena keeps for the next records.
+const KEPT_BYTES: usize = 1 << 20;
+const KEPT_RECORDS: usize = 16 << 10;
+
 /// Serialized records, their bytes in one buffer.
 #[derive(Debug, Default)]
 pub struct RecordArena {
@@ -60,10 +64,12 @@ impl RecordArena {
         self.bytes.len()
     }
 
-    /// Forgets the records and keeps the room.
+    /// Forgets the records and keeps a little room.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.records.clear();
+        self.records.shrink_to(KEPT_RECORDS);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Range<u32> {

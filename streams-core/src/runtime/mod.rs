@@ -6,6 +6,7 @@
 //! (`record_collector`) → commit (`commit`). `open_task` and `restore` come before, `instance` decides who runs what.
 
 mod begin_anew;
+mod changelog_keeper;
 mod commit;
 mod data_clients;
 mod global_worker;

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::changelog_keeper::ChangelogKeeper;
 use super::pauses::Pauses;
 use super::restore::Restorer;
 use super::restore_progress::RestoreRole;
@@ -43,8 +45,11 @@ pub(super) struct TaskOpener {
     pub(super) restorer: Arc<Restorer>,
     pub(super) partition_counts: PartitionCounts,
     pub(super) retentions: Retentions,
+    pub(super) changelog_keeper: ChangelogKeeper,
     pub(super) globals: ReadOnlyStores,
     pub(super) config: TaskConfig,
+    /// Whether stores tell how long their operations take.
+    pub(super) measures_stores: bool,
     pub(super) offset_reset: ResetPolicy,
     pub(super) status: StatusBoard,
     /// Opens stores to queries.
@@ -54,6 +59,8 @@ pub(super) struct TaskOpener {
     /// Tasks whose state was found damaged while they ran.
     pub(super) distrusted: Mutex<BTreeSet<TaskId>>,
     pub(super) pauses: Pauses,
+    /// Where tasks are opened and restored.
+    pub(super) threads: Handle,
     /// One more than the openings that are under way, given up or not.
     pub(super) openings: Arc<()>,
     /// What tasks tried before they began again from their last commit.
@@ -113,7 +120,8 @@ impl TaskOpener {
             leader_epoch: committed.leader_epoch,
             metadata: committed.metadata.clone(),
         });
-        let retention = RetentionCheck::new(Arc::clone(&self.retentions));
+        let retention =
+            RetentionCheck::new(Arc::clone(&self.retentions), Some(self.changelog_keeper.clone()));
         Ok(OpenedTask { task, directory, inputs, retention, lease, fence })
     }
 
@@ -143,10 +151,15 @@ impl TaskOpener {
                 .await
                 .map_err(|fault| Error::Runtime { reason: fault.to_string() })?;
             let fault = match opened.0 {
-                Ok(mut task) => match self.restorer.restore(&mut task, committed, role).await? {
-                    Ok(()) => return Ok(task),
-                    Err(fault) => fault,
-                },
+                Ok(mut task) => {
+                    if self.measures_stores {
+                        task.measure_stores();
+                    }
+                    match self.restorer.restore(&mut task, committed, role).await? {
+                        Ok(()) => return Ok(task),
+                        Err(fault) => fault,
+                    }
+                }
                 Err(fault) => fault,
             };
             if wiped || !fault.needs_wipe() {

@@ -179,7 +179,7 @@ impl Restorer {
             if reading.next >= reading.end {
                 readings.swap_remove(place);
             }
-            // Running tasks share the thread.
+            // Tasks that are restored share their threads.
             tokio::task::yield_now().await;
         }
         Ok(Ok(()))

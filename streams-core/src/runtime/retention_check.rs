@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::changelog_keeper::ChangelogKeeper;
+use super::task_runner::wall_clock;
 use crate::client::wire::WireClient;
+use crate::processor::RecordArena;
 use crate::record::TopicPartition;
 use crate::time::Timestamp;
 
-const RETENTION: &str = "retention.ms";
+pub(super) const RETENTION: &str = "retention.ms";
 const CLEANUP: &str = "cleanup.policy";
 
 /// How long each source topic keeps its records, in ms; topics that keep them for ever are left out.
@@ -32,16 +35,35 @@ pub(super) async fn retentions(wire: &WireClient, topics: &[Arc<str>]) -> Retent
     Arc::new(topics.iter().filter_map(retention).collect())
 }
 
-/// Looks at the first records of each input of a task.
-#[derive(Debug, Default)]
+/// Looks at the first records of each input of a task, and of each of its changelogs.
+#[derive(Debug)]
 pub(super) struct RetentionCheck {
     retentions: Retentions,
     looked: Vec<usize>,
+    keeper: Option<ChangelogKeeper>,
+    looked_at_changelogs: Vec<usize>,
 }
 
 impl RetentionCheck {
-    pub(super) fn new(retentions: Retentions) -> Self {
-        RetentionCheck { retentions, looked: Vec::new() }
+    pub(super) fn new(retentions: Retentions, keeper: Option<ChangelogKeeper>) -> Self {
+        RetentionCheck { retentions, looked: Vec::new(), keeper, looked_at_changelogs: Vec::new() }
+    }
+
+    /// Sees to it that a changelog stays, by the first record that a task produces to it.
+    pub(super) fn look_at_changelog(
+        &mut self,
+        changelog: usize,
+        partition: &TopicPartition,
+        records: &RecordArena,
+    ) {
+        if self.looked_at_changelogs.contains(&changelog) {
+            return;
+        }
+        self.looked_at_changelogs.push(changelog);
+        let first = records.iter().find_map(|(_, _, record)| record.timestamp);
+        if let (Some(keeper), Some(first)) = (&self.keeper, first) {
+            keeper.look(&partition.topic, first, wall_clock());
+        }
     }
 
     /// Warns if the first record of an input is older than its topic keeps records. Answers whether it warned.
@@ -79,7 +101,7 @@ mod tests {
     #[test]
     fn only_records_older_than_their_topics_retention_are_warned_of_and_once() {
         let retentions: Retentions = Arc::new(BTreeMap::from([(Arc::from("short"), 1_000)]));
-        let mut check = RetentionCheck::new(retentions);
+        let mut check = RetentionCheck::new(retentions, None);
         let at = Timestamp::from_millis;
         let (short, long) = (TopicPartition::new("short", 0), TopicPartition::new("long", 0));
         assert!(check.look(0, &short, at(5_000), at(6_001)));

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -24,8 +23,6 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Standbys {
     opener: Arc<TaskOpener>,
-    // Where they run.
-    threads: Handle,
     copies: BTreeMap<TaskId, Copy>,
 }
 
@@ -38,8 +35,8 @@ struct Copy {
 }
 
 impl Standbys {
-    pub(super) fn new(opener: Arc<TaskOpener>, threads: Handle) -> Self {
-        Standbys { opener, threads, copies: BTreeMap::new() }
+    pub(super) fn new(opener: Arc<TaskOpener>) -> Self {
+        Standbys { opener, copies: BTreeMap::new() }
     }
 
     /// Ends the copies that are not wanted any more, so that their directories are free.
@@ -70,7 +67,7 @@ impl Standbys {
             }
             let (stop, stopped) = oneshot::channel();
             let opener = Arc::clone(&self.opener);
-            let ended = self.threads.spawn(async move {
+            let ended = self.opener.threads.spawn(async move {
                 tokio::select! {
                     _ = stopped => {}
                     outcome = follow(&opener, &task, warm_up) => if let Err(error) = outcome {

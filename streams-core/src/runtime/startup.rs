@@ -8,6 +8,7 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::changelog_keeper::ChangelogKeeper;
 use super::data_clients::{ClientKind, ProducerMaker, properties, wire};
 use super::global_worker::{GlobalSetup, GlobalWorker};
 use super::instance::{Instance, InstanceCommand};
@@ -29,7 +30,7 @@ use super::workers::Workers;
 use crate::assignor::AssignorOptions;
 use crate::client::wire::{Isolation, WireClient};
 use crate::close_options::CloseOptions;
-use crate::config::{ProcessingGuarantee, StreamsConfig};
+use crate::config::{ProcessingGuarantee, RecordingLevel, StreamsConfig};
 use crate::error::Error;
 use crate::membership::{Membership, MembershipConfig};
 use crate::processor::PartitionCounts;
@@ -64,6 +65,8 @@ pub(crate) struct Startup {
     pub(crate) restore_listener: Option<Arc<dyn StateRestoreListener>>,
     /// Where tasks run; the caller's runtime is for the group and the broker's requests.
     pub(crate) tasks: Handle,
+    /// Where tasks are opened and restored, and where copies of other instances' tasks are kept.
+    pub(crate) restores: Handle,
 }
 
 impl Startup {
@@ -77,7 +80,7 @@ impl Startup {
         let (application, counts) = (Arc::clone(&self.application), partition_counts.clone());
         let planner = Arc::new(TopicPlanner::new(application, wire.clone(), config, counts));
         let plan = wait_for_topics(&planner, config).await?;
-        bound_backends(self.application.topology(), config);
+        set_up_backends(self.application.topology(), config);
         let isolation = match config.guarantee {
             ProcessingGuarantee::AtLeastOnce => Isolation::ReadUncommitted,
             ProcessingGuarantee::ExactlyOnce => Isolation::ReadCommitted,
@@ -97,16 +100,19 @@ impl Startup {
             membership: membership.handle.clone(),
             restorer: Arc::new(self.restorer(&wire, isolation)),
             partition_counts,
+            changelog_keeper: ChangelogKeeper::new(wire.clone(), &plan.internal, config),
             retentions: retentions(&wire, &foreign_topics(&plan)).await,
             wire,
             globals: global.as_ref().map(GlobalWorker::stores).unwrap_or_default(),
             config: task_config(config, plan.tasks.len()),
+            measures_stores: config.recording_level == RecordingLevel::Debug,
             offset_reset: config.offset_reset,
             status: self.status.clone(),
             lock_patience: config.session_timeout,
             distrusted: Mutex::default(),
             host: StoreHost::default(),
             openings: Arc::default(),
+            threads: self.restores.clone(),
             pauses: self.pauses.clone(),
             tried: Mutex::default(),
         };
@@ -147,7 +153,7 @@ impl Startup {
         });
         let instance = Instance {
             global,
-            standbys: Standbys::new(Arc::clone(&opener), self.tasks.clone()),
+            standbys: Standbys::new(Arc::clone(&opener)),
             opener,
             membership: membership.handle,
             events: membership.events,
@@ -284,11 +290,15 @@ fn membership_config(
     member
 }
 
-/// Half the memory budget is for the databases: block cache and memtables.
-fn bound_backends(topology: &Topology, config: &StreamsConfig) {
+/// Half the memory budget is for the databases: block cache and memtables. They count what they do where that is asked for.
+fn set_up_backends(topology: &Topology, config: &StreamsConfig) {
     let bytes = usize::try_from(config.memory_budget / 2).unwrap_or(usize::MAX);
     let stores = topology.stores().iter().map(|store| &store.builder);
     for builder in stores.chain(topology.globals().iter().map(|global| &global.builder)) {
-        builder.backend().set_memory_budget(bytes);
+        let backend = builder.backend();
+        backend.set_memory_budget(bytes);
+        if config.recording_level == RecordingLevel::Debug {
+            backend.count_operations();
+        }
     }
 }

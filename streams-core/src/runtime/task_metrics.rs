@@ -2,13 +2,14 @@
 //!
 //! Handles are made once per task, so whoever wants the figures installs a recorder before the application starts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::record::{FetchedRecord, TopicPartition};
-use crate::state::StateStore;
+use crate::state::{StateStore, storage_metric};
 use crate::task::{StreamTask, TaskCounters};
 use crate::time::Timestamp;
 
@@ -39,9 +40,35 @@ struct InputMetrics {
 }
 
 struct StoreMetrics {
+    labels: [(&'static str, String); 3],
     entries: Gauge,
     uncommitted_bytes: Gauge,
     cache_bytes: Gauge,
+    /// What the storage below tells, by its name.
+    storage: BTreeMap<&'static str, Gauge>,
+}
+
+impl StoreMetrics {
+    fn note(&mut self, store: &dyn StateStore) {
+        self.entries.set(store.approximate_len() as f64);
+        self.uncommitted_bytes.set(store.uncommitted_bytes() as f64);
+        self.cache_bytes.set(store.cache_bytes() as f64);
+        let database = store.database();
+        let mut sums: BTreeMap<&'static str, f64> = BTreeMap::new();
+        for figure in store.keyspaces().into_iter().flat_map(|keyspace| database.figures(keyspace)) {
+            *sums.entry(figure.name).or_default() += figure.value;
+        }
+        sums.extend(database.shared_figures().into_iter().map(|figure| (figure.name, figure.value)));
+        let labels = &self.labels;
+        for (name, value) in sums {
+            let gauge = || metrics::gauge!(storage_metric(name), labels);
+            self.storage.entry(name).or_insert_with(gauge).set(value);
+        }
+    }
+
+    fn gauges(&self) -> impl Iterator<Item = &Gauge> {
+        [&self.entries, &self.uncommitted_bytes, &self.cache_bytes].into_iter().chain(self.storage.values())
+    }
 }
 
 impl TaskMetrics {
@@ -82,6 +109,8 @@ impl TaskMetrics {
                     &labels
                 ),
                 cache_bytes: metrics::gauge!("kafka_streams_stream_state_metrics_cache_bytes", &labels),
+                storage: BTreeMap::new(),
+                labels,
             }
         };
         metrics::counter!("kafka_streams_stream_thread_metrics_task_created_total", "thread_id" => thread.to_owned())
@@ -151,10 +180,8 @@ impl TaskMetrics {
             return;
         }
         self.stores_at = Some(Instant::now());
-        for (shown, store) in self.stores.iter().zip(task.stores()) {
-            shown.entries.set(store.approximate_len() as f64);
-            shown.uncommitted_bytes.set(store.uncommitted_bytes() as f64);
-            shown.cache_bytes.set(store.cache_bytes() as f64);
+        for (shown, store) in self.stores.iter_mut().zip(task.stores()) {
+            shown.note(store.as_ref());
         }
     }
 }
@@ -164,7 +191,7 @@ impl Drop for TaskMetrics {
         // What is another instance's now is no lag of this one.
         let gauges =
             [&self.buffered, &self.lag].into_iter().chain(self.inputs.iter().map(|input| &input.lag));
-        let stores = self.stores.iter().flat_map(|it| [&it.entries, &it.uncommitted_bytes, &it.cache_bytes]);
+        let stores = self.stores.iter().flat_map(StoreMetrics::gauges);
         gauges.chain(stores).for_each(|gauge| gauge.set(0.0));
     }
 }

@@ -327,6 +327,7 @@ impl TaskRunner {
             if !records.is_empty() {
                 self.produced[changelog] = true;
                 let partition = &self.task.changelogs()[changelog].partition;
+                self.retention.look_at_changelog(changelog, partition, records);
                 self.collector.send_changelog(partition, records).await?;
             }
         }

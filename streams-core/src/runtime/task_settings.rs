@@ -6,13 +6,21 @@ use crate::config::{ErrorPolicy, StreamsConfig};
 use crate::processor::{ProcessingPolicy, ProductionPolicy};
 use crate::task::{DeserializationPolicy, RetryPolicy, TaskConfig};
 
+/// The part of the memory budget for uncommitted changes: on their way they exist several times, in the store, in
+/// the changelog's records and in the commit's batch.
+const UNCOMMITTED_PART: u64 = 16;
+/// The part of the memory budget for what tasks gather while they are restored.
+const LOAD_PART: u64 = 4;
+
 /// A task's settings; what belongs to the whole instance is shared out evenly over the tasks there are.
 pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
     let share = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX) / tasks.max(1);
+    let uncommitted = config.uncommitted_max_bytes.min(config.memory_budget / UNCOMMITTED_PART);
     TaskConfig {
         max_task_idle: config.max_task_idle,
         max_cache_bytes: share(config.cache_max_bytes),
-        max_uncommitted_bytes: share(config.uncommitted_max_bytes),
+        max_uncommitted_bytes: share(uncommitted),
+        max_load_bytes: share(config.memory_budget / LOAD_PART),
         // The consumer's budget bounds the queues.
         buffered_records_per_partition: usize::MAX,
         buffered_bytes_per_partition: usize::MAX,

@@ -217,7 +217,8 @@ impl Worker {
         let id = task.id;
         self.parts.status.add(id, self.parts.index);
         let assigned = task.clone();
-        let opening = tokio::spawn(async move {
+        let threads = opener.threads.clone();
+        let opening = threads.spawn(async move {
             let report = match unpanicked(opener.open(task)).await.and_then(|opened| opened) {
                 Ok(opened) => TaskReport::Opened(Box::new(opened)),
                 Err(error) => TaskReport::Failed { task: id, error },

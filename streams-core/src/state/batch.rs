@@ -7,6 +7,10 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyspaceId(pub u32);
 
+/// Room that a batch keeps for the next one. All tasks have batches, and few are large at the same time.
+const KEPT_BYTES: usize = 256 << 10;
+const KEPT_WRITES: usize = 4 << 10;
+
 /// Writes that become durable together or not at all.
 #[derive(Debug, Default)]
 pub struct WriteBatch {
@@ -37,6 +41,14 @@ impl WriteBatch {
         self.ops.push((keyspace, key, None));
     }
 
+    /// Appends a write.
+    pub fn push(&mut self, keyspace: KeyspaceId, op: WriteOp<'_>) {
+        match op {
+            WriteOp::Put(key, value) => self.put(keyspace, key, value),
+            WriteOp::Delete(key) => self.delete(keyspace, key),
+        }
+    }
+
     /// The writes in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (KeyspaceId, WriteOp<'_>)> {
         self.ops.iter().map(|(keyspace, key, value)| {
@@ -64,10 +76,12 @@ impl WriteBatch {
         self.bytes.len()
     }
 
-    /// Forgets the writes and keeps the room.
+    /// Forgets the writes and keeps a little room.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.ops.clear();
+        self.ops.shrink_to(KEPT_WRITES);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Range<usize> {

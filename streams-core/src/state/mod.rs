@@ -9,6 +9,7 @@
 mod batch;
 mod changelog;
 mod error;
+mod measure;
 mod position;
 mod scan;
 mod store;
@@ -16,6 +17,8 @@ mod store;
 pub use batch::{KeyspaceId, WriteBatch, WriteOp};
 pub use changelog::{ChangelogConfig, ChangelogRecord, CleanupPolicy};
 pub use error::StoreError;
+pub(crate) use measure::storage_metric;
+pub use measure::{StorageFigure, StoreOperation, StoreSensors};
 pub use position::Position;
 pub use scan::{EntryPlace, StoreScan};
 pub use store::{

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::batch::{KeyspaceId, WriteBatch};
 use super::changelog::{ChangelogConfig, ChangelogRecord};
 use super::error::StoreError;
+use super::measure::{StorageFigure, StoreSensors};
 use super::scan::StoreScan;
 use crate::processor::RecordArena;
 use crate::record::Headers;
@@ -27,6 +28,10 @@ pub trait StateBackend: Send + Sync + Debug {
     /// Bounds the memory that all its databases use together (block cache, memtables) to about so many bytes. Does
     /// nothing where there is nothing to bound.
     fn set_memory_budget(&self, _bytes: usize) {}
+
+    /// Counts what its databases do, for [`TaskDatabase::shared_figures`], from the first one opened on. It costs a
+    /// little with each operation.
+    fn count_operations(&self) {}
 
     /// Opens, or makes, the database of a task in the directory `dir`, which exists and is locked by the caller.
     ///
@@ -87,8 +92,28 @@ pub trait TaskDatabase: Send + Sync + Debug {
     /// When the storage fails.
     fn write(&self, batch: &WriteBatch) -> Result<(), StoreError>;
 
+    /// Writes a batch as fast as the storage can, in any order and not all at once: if the process dies meanwhile, any
+    /// part of it may be there. What is written afterwards by [`TaskDatabase::write`] is there only with all of it.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn load(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.write(batch)
+    }
+
     /// About how many keys a keyspace holds.
     fn approximate_len(&self, keyspace: KeyspaceId) -> u64;
+
+    /// What can be told of a keyspace, to be summed over those of a store: sizes of memtables and files, work that is
+    /// pending. Asked for now and then.
+    fn figures(&self, _keyspace: KeyspaceId) -> Vec<StorageFigure> {
+        Vec::new()
+    }
+
+    /// What can be told of all databases of this kind in the process together: block cache, hit ratios.
+    fn shared_figures(&self) -> Vec<StorageFigure> {
+        Vec::new()
+    }
 }
 
 /// The databases of one task, by backend name.
@@ -200,6 +225,19 @@ pub trait StateStore: Any + Send + Debug {
         records: &mut dyn Iterator<Item = ChangelogRecord<'_>>,
         batch: &mut WriteBatch,
     ) -> Result<(), StoreError>;
+
+    /// Whether [`StateStore::restore`] never reads what it has restored before, so that the database need not have it yet.
+    fn restores_blindly(&self) -> bool {
+        false
+    }
+
+    /// Gives it the sensors for how long its operations take.
+    fn measure(&mut self, _sensors: StoreSensors) {}
+
+    /// The keyspaces in which its data lies now.
+    fn keyspaces(&self) -> Vec<KeyspaceId> {
+        Vec::new()
+    }
 
     /// The database below.
     fn database(&self) -> &Arc<dyn TaskDatabase>;

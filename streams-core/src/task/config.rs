@@ -23,6 +23,8 @@ pub struct TaskConfig {
     pub max_output_bytes: usize,
     /// A commit is asked for when the stores hold so many bytes of uncommitted writes.
     pub max_uncommitted_bytes: usize,
+    /// Changes gathered at most while much is restored.
+    pub max_load_bytes: usize,
     /// What the caches of its stores may hold together (the task's share of `statestore.cache.max.bytes`).
     pub max_cache_bytes: usize,
     /// How often, by the wall clock, operators look for results whose time has come: windows that are closed, records
@@ -58,6 +60,7 @@ impl Default for TaskConfig {
             buffered_bytes_per_partition: 4 * MIB,
             max_output_bytes: 4 * MIB,
             max_uncommitted_bytes: 64 * MIB,
+            max_load_bytes: 32 * MIB,
             max_cache_bytes: 10 * MIB,
             emit_interval: Duration::from_secs(1),
             deserialization: DeserializationPolicy::default(),

@@ -10,6 +10,7 @@
 //! [started](StreamTask::start). A standby is a task that is restored and never started.
 
 mod absent_store;
+mod bulk_load;
 mod commit;
 mod commit_metadata;
 mod config;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::bulk_load::BulkLoad;
 use super::offsets::OffsetKeyspace;
 use crate::processor::RecordArena;
 use crate::record::{FetchedRecord, Headers, TopicPartition};
@@ -40,6 +41,8 @@ pub(super) struct StateManager {
     databases: Vec<Database>,
     stores: Vec<StorePlace>,
     changelogs: Vec<ChangelogPartition>,
+    /// By changelog: those of which much is being restored.
+    loads: Vec<Option<BulkLoad>>,
     unwanted: RecordArena,
 }
 
@@ -84,6 +87,7 @@ impl StateManager {
                         offset,
                         restored: 0,
                     });
+                    manager.loads.push(None);
                     Some(manager.changelogs.len() - 1)
                 }
                 None => None,
@@ -102,7 +106,22 @@ impl StateManager {
         self.stores[store].changelog
     }
 
-    /// Puts changelog records into their store, in one write with the offset behind them.
+    /// What is restored next lies between two offsets: where that is much, it is gathered into runs of at most
+    /// `run_bytes`.
+    pub(super) fn begin_restore(
+        &mut self,
+        stores: &[Box<dyn StateStore>],
+        changelog: usize,
+        (next, end): (i64, i64),
+        run_bytes: usize,
+    ) {
+        let store = self.stores.iter().position(|store| store.changelog == Some(changelog));
+        let blindly = store.is_some_and(|store| stores[store].restores_blindly());
+        self.loads[changelog] = BulkLoad::of(next, end, run_bytes).filter(|_| blindly);
+    }
+
+    /// Puts changelog records into their store, in one write with the offset behind them; or, where much is being
+    /// restored, into a run, and the offset is written behind that.
     pub(super) fn restore<R: FetchedRecord>(
         &mut self,
         stores: &mut [Box<dyn StateStore>],
@@ -124,13 +143,27 @@ impl StateManager {
         });
         let Database { database, offsets, batch } = &mut self.databases[self.stores[store].database];
         batch.clear();
-        stores[store].restore(&mut changes, batch)?;
+        let load = &mut self.loads[changelog];
+        let changelog = &mut self.changelogs[changelog];
+        changelog.restored += records.len() as u64;
+        match load {
+            None => stores[store].restore(&mut changes, batch)?,
+            Some(gathered) => {
+                stores[store].restore(&mut changes, &mut gathered.run)?;
+                if !gathered.is_due(next_offset) {
+                    return Ok(());
+                }
+                database.load(&gathered.run)?;
+                match gathered.ends(next_offset) {
+                    true => *load = None,
+                    false => gathered.run.clear(),
+                }
+            }
+        }
         offsets.put_changelog_offset(batch, stores[store].name(), next_offset);
         database.write(batch)?;
         batch.clear();
-        let changelog = &mut self.changelogs[changelog];
         changelog.offset = Some(next_offset);
-        changelog.restored += records.len() as u64;
         Ok(())
     }
 

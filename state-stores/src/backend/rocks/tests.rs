@@ -1,6 +1,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -117,4 +118,85 @@ fn damage_is_told_from_other_errors() {
     fs::write(&manifest, [0x5a; 200]).unwrap();
     let error = backend.open(folder.path()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
+}
+
+#[test]
+fn figures_tell_what_lies_where_and_counts_only_where_asked_for() {
+    let figure = |figures: &[StorageFigure], name: &str| {
+        figures.iter().find(|figure| figure.name == name).map(|figure| figure.value)
+    };
+    for counted in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let backend = RocksDb::with_budget(8 << 20);
+        if counted {
+            backend.count_operations();
+        }
+        let database = backend.open(folder.path()).unwrap();
+        let (one, two) = (database.keyspace("one").unwrap(), database.keyspace("two").unwrap());
+        write(&database, one, &[(b"k", b"1"), (b"l", b"2")]);
+        value(&database, one, b"k");
+        value(&database, one, b"absent");
+        assert_eq!(figure(&database.figures(one), "num_entries_active_mem_table"), Some(2.0));
+        assert_eq!(figure(&database.figures(two), "num_entries_active_mem_table"), Some(0.0));
+        let shared = database.shared_figures();
+        assert_eq!(figure(&shared, "block_cache_capacity"), Some(f64::from(8 << 20)));
+        assert!(figure(&shared, "block_cache_usage") > Some(0.0));
+        let ratio = figure(&shared, "memtable_hit_ratio");
+        assert_eq!(ratio.is_some(), counted, "{ratio:?}");
+        assert!(!counted || (ratio > Some(0.0) && ratio < Some(1.0)), "{ratio:?}");
+        database.drop_keyspace("two").unwrap();
+        assert_eq!(database.figures(two), []);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Batches of which some are loaded: the database is as if all of them had been written one by one.
+    #[test]
+    fn what_is_loaded_is_as_if_it_had_been_written(
+        batches in prop::collection::vec((any::<bool>(), prop::collection::vec((0u16..600, 0u8..4, 0usize..9_000), 0..600)), 1..5),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let backend = RocksDb::with_budget(8 << 20);
+        let mut model = std::collections::BTreeMap::new();
+        let database = backend.open(folder.path()).unwrap();
+        let keyspaces = [database.keyspace("one").unwrap(), database.keyspace("two").unwrap()];
+        let gone = database.keyspace("gone").unwrap();
+        database.drop_keyspace("gone").unwrap();
+        for (number, (load, ops)) in batches.iter().enumerate() {
+            let mut batch = WriteBatch::default();
+            for &(key, kind, length) in ops {
+                let place = usize::from(kind) % 2;
+                let key = key.to_be_bytes();
+                if kind < 2 {
+                    let value = vec![number as u8; length];
+                    batch.put(keyspaces[place], &key, &value);
+                    model.insert((place, key.to_vec()), value);
+                } else {
+                    batch.delete(keyspaces[place], &key);
+                    model.remove(&(place, key.to_vec()));
+                }
+                batch.put(gone, &key, &[0; 5_000]);
+            }
+            if *load { database.load(&batch).unwrap() } else { database.write(&batch).unwrap() }
+        }
+        drop(database);
+        prop_assert!(!folder.path().join("load").exists());
+        let database = backend.open(folder.path()).unwrap();
+        for (place, name) in ["one", "two"].into_iter().enumerate() {
+            let keyspace = database.keyspace(name).unwrap();
+            let found: Vec<_> = database
+                .scan(keyspace, (Bound::Unbounded, Bound::Unbounded), Direction::Forward)
+                .unwrap()
+                .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap())
+                .collect();
+            let expected: Vec<_> = model
+                .iter()
+                .filter(|((of, _), _)| *of == place)
+                .map(|((_, key), value)| (key.clone(), value.clone()))
+                .collect();
+            prop_assert!(found == expected, "{} and {} entries", found.len(), expected.len());
+        }
+    }
 }

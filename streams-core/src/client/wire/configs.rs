@@ -1,10 +1,11 @@
-//! Reading topic configs.
+//! Reading topic configs, and setting one.
 
 use std::collections::BTreeMap;
 
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::DescribeConfigsRequest;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::client::WireClient;
@@ -24,7 +25,41 @@ pub struct ConfigEntry {
     pub set_on_topic: bool,
 }
 
+/// `AlterConfigOp.OpType.SET`.
+const SET: i8 = 0;
+
 impl WireClient {
+    /// Sets one config of a topic, and leaves its others as they are.
+    ///
+    /// # Errors
+    /// When there is no such topic or config, the right to alter it is missing, or no broker answers within
+    /// `api_timeout`.
+    pub async fn alter_topic_config(&self, topic: &str, name: &str, value: &str) -> Result<(), WireError> {
+        let text = |text: &str| StrBytes::from_string(text.to_owned());
+        let config = AlterableConfig::default()
+            .with_name(text(name))
+            .with_config_operation(SET)
+            .with_value(Some(text(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC_RESOURCE)
+            .with_resource_name(text(topic))
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        self.retrying(|| async {
+            let broker = self.any_broker().await?;
+            let answer = broker.request(&request).await?;
+            for result in answer.responses {
+                if let Some(code) = ResponseError::try_from_code(result.error_code) {
+                    let subject = format!("topic {topic}");
+                    let message = result.error_message.as_deref();
+                    return Err(broker.refused::<IncrementalAlterConfigsRequest>(&subject, code, message));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// The configs in force for each of `topics`, by topic and Kafka's config name.
     ///
     /// # Errors

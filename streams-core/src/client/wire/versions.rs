@@ -42,6 +42,7 @@ pub(super) fn spoken(key: i16) -> Spoken {
         Ok(ApiKey::CreateTopics) => ("CreateTopics", 4, 7),
         Ok(ApiKey::CreatePartitions) => ("CreatePartitions", 0, 3),
         Ok(ApiKey::DescribeConfigs) => ("DescribeConfigs", 1, 4),
+        Ok(ApiKey::IncrementalAlterConfigs) => ("IncrementalAlterConfigs", 0, 1),
         // From 13 on it names topics by id.
         Ok(ApiKey::Fetch) => ("Fetch", 4, 12),
         Ok(ApiKey::ListOffsets) => ("ListOffsets", 2, 8),

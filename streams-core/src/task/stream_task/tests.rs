@@ -1,3 +1,4 @@
+mod bulk;
 mod crashes;
 mod policies;
 mod punctuation_retries;
