@@ -40,7 +40,7 @@ pub enum Error {
         waited: Duration,
     },
     /// No broker answers.
-    #[error("no broker of {servers} was reachable for {waited:?}{}", cause(.source))]
+    #[error("no broker of {servers} was reachable for {waited:?}: check bootstrap.servers and that a broker runs there{}", cause(.source))]
     BrokerUnreachable {
         /// `bootstrap.servers`.
         servers: String,
@@ -70,11 +70,11 @@ pub enum Error {
     #[error("{0}")]
     Commit(#[source] Box<CommitError>),
     /// A task failed.
-    #[error("task {task}: {source}")]
+    #[error("{source}")]
     Task {
         /// The task.
         task: TaskId,
-        /// Why.
+        /// Why; it names the task.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The task of the global stores failed.
@@ -131,7 +131,7 @@ pub enum Error {
         message: String,
     },
     /// The state directory cannot be used.
-    #[error("state.dir {}: {reason}", path.display())]
+    #[error("state.dir {}: {reason}; name a directory of its own that this user may write to, with room", path.display())]
     StateDirectory {
         /// The directory.
         path: PathBuf,
@@ -163,7 +163,10 @@ pub enum Error {
     #[error("a task failed before the transaction that holds its records could be committed: it is given up")]
     EpochMissing,
     /// The application did not end in time; what was not committed is processed again by whoever takes over.
-    #[error("the application did not close within {after:?}")]
+    #[error(
+        "the application did not close within {after:?}: what was not committed is processed again by whoever takes over; \
+         give it a longer shutdown.timeout.ms if its last commit takes long"
+    )]
     ShutdownTimeout {
         /// `shutdown.timeout.ms`.
         after: Duration,
@@ -189,7 +192,7 @@ macro_rules! boxed {
 boxed! { WireError => Wire, ClientError => Client, MembershipError => Membership, CommitError => Commit }
 
 fn cause(source: &Option<Box<WireError>>) -> String {
-    source.as_ref().map_or_else(String::new, |source| format!(": {source}"))
+    source.as_ref().map_or_else(String::new, |source| format!(" ({source})"))
 }
 
 fn waited_for(waited: &Duration) -> String {

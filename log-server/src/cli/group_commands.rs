@@ -98,7 +98,7 @@ fn id(group: &str) -> GroupId {
 
 fn list(remote: &mut Remote) -> Result<(), Error> {
     let response = remote.call(&ListGroupsRequest::default(), 4)?;
-    remote.check(outcome_of(response.error_code, None))?;
+    remote.check(outcome_of("the list of groups", response.error_code, None))?;
     let mut rows: Vec<_> = response
         .groups
         .iter()
@@ -114,7 +114,7 @@ fn list(remote: &mut Remote) -> Result<(), Error> {
 fn describe(remote: &mut Remote, group: &str) -> Result<(), Error> {
     let response = remote.call(&DescribeGroupsRequest::default().with_groups(vec![id(group)]), 5)?;
     for group in response.groups {
-        remote.check(outcome_of(group.error_code, None))?;
+        remote.check(outcome_of(&format!("group {}", group.group_id.0), group.error_code, None))?;
         println!("state {}, protocol {}", group.group_state, group.protocol_data);
         let rows: Vec<_> = group
             .members
@@ -135,10 +135,11 @@ fn committed(remote: &mut Remote, group: &str) -> Result<BTreeMap<(String, i32),
     let response = remote.call(&OffsetFetchRequest::default().with_groups(vec![wanted]), 8)?;
     let mut found = BTreeMap::new();
     for group in response.groups {
-        remote.check(outcome_of(group.error_code, None))?;
+        remote.check(outcome_of(&format!("group {}", group.group_id.0), group.error_code, None))?;
         for topic in group.topics {
             for partition in topic.partitions {
-                remote.check(outcome_of(partition.error_code, None))?;
+                let subject = format!("{}-{}", topic.name.0, partition.partition_index);
+                remote.check(outcome_of(&subject, partition.error_code, None))?;
                 found.insert((topic.name.to_string(), partition.partition_index), partition.committed_offset);
             }
         }
@@ -243,7 +244,8 @@ fn reset(
         .with_generation_id_or_member_epoch(-1)
         .with_topics(topics);
     for partition in remote.call(&request, 8)?.topics.into_iter().flat_map(|topic| topic.partitions) {
-        remote.check(outcome_of(partition.error_code, None))?;
+        let subject = format!("{topic}-{} of group {group}", partition.partition_index);
+        remote.check(outcome_of(&subject, partition.error_code, None))?;
     }
     println!("done");
     Ok(())
@@ -253,9 +255,9 @@ fn partitions_of(remote: &mut Remote, topic: &str) -> Result<Vec<i32>, Error> {
     let wanted = vec![MetadataRequestTopic::default().with_name(Some(name(topic)))];
     let request = MetadataRequest::default().with_topics(Some(wanted)).with_allow_auto_topic_creation(false);
     let mut partitions = Vec::new();
-    for topic in remote.call(&request, 9)?.topics {
-        remote.check(outcome_of(topic.error_code, None))?;
-        partitions.extend(topic.partitions.iter().map(|partition| partition.partition_index));
+    for found in remote.call(&request, 9)?.topics {
+        remote.check(outcome_of(&format!("topic {topic}"), found.error_code, None))?;
+        partitions.extend(found.partitions.iter().map(|partition| partition.partition_index));
     }
     partitions.sort_unstable();
     Ok(partitions)
@@ -264,7 +266,7 @@ fn partitions_of(remote: &mut Remote, topic: &str) -> Result<Vec<i32>, Error> {
 fn delete(remote: &mut Remote, group: &str) -> Result<(), Error> {
     let request = DeleteGroupsRequest::default().with_groups_names(vec![id(group)]);
     for result in remote.call(&request, 2)?.results {
-        remote.check(outcome_of(result.error_code, None))?;
+        remote.check(outcome_of(&format!("group {group}"), result.error_code, None))?;
     }
     println!("deleted {group}");
     Ok(())

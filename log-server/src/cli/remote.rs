@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use clap::Args;
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ResponseHeader, SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use log_server::Error;
@@ -55,7 +56,7 @@ impl Target {
     /// # Errors
     /// [`Error::Remote`] or [`Error::Tls`].
     pub(super) fn connect(&self) -> Result<Remote, Error> {
-        let lost = |error: std::io::Error| remote(&self.server, error.to_string());
+        let lost = |error: std::io::Error| remote(&self.server, explain(&error));
         let mut addresses = self.server.to_socket_addrs().map_err(lost)?;
         let address = addresses.next().ok_or_else(|| remote(&self.server, "it has no address".to_owned()))?;
         let stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(lost)?;
@@ -139,12 +140,13 @@ impl Remote {
     }
 
     fn log_in(&mut self, user: &str, password: &str) -> Result<(), Error> {
+        let subject = format!("login of user {user}");
         let handshake = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
         let shaken = self.call(&handshake, 1)?;
-        self.check(outcome_of(shaken.error_code, None))?;
+        self.check(outcome_of(&subject, shaken.error_code, None))?;
         let token = Bytes::from(format!("\0{user}\0{password}"));
         let response = self.call(&SaslAuthenticateRequest::default().with_auth_bytes(token), 2)?;
-        self.check(outcome_of(response.error_code, response.error_message.as_deref()))
+        self.check(outcome_of(&subject, response.error_code, response.error_message.as_deref()))
     }
 
     /// Turns an answer's error into one of the program.
@@ -161,17 +163,32 @@ impl Remote {
     }
 }
 
-/// What an answer's error code and message mean.
+/// What an answer's error code and message mean for what it is about, for instance `topic orders`.
 ///
 /// # Errors
 /// A sentence if the code is not 0.
-pub(super) fn outcome_of(code: i16, message: Option<&str>) -> Result<(), String> {
-    match kafka_protocol::error::ResponseError::try_from_code(code) {
-        None => Ok(()),
-        Some(error) => Err(match message.filter(|message| !message.is_empty()) {
-            Some(message) => format!("{message} ({error:?})"),
-            None => format!("the server answers {error:?}"),
-        }),
+pub(super) fn outcome_of(subject: &str, code: i16, message: Option<&str>) -> Result<(), String> {
+    let Some(error) = ResponseError::try_from_code(code) else { return Ok(()) };
+    let message = message.filter(|message| !message.is_empty()).map(|message| format!(", {message}"));
+    Err(format!("{subject}: {error:?}{}{}", message.unwrap_or_default(), remedy(error)))
+}
+
+/// What can be done about an error.
+fn remedy(error: ResponseError) -> &'static str {
+    use ResponseError as E;
+    match error {
+        E::UnknownTopicOrPartition => "; `topics list` shows the topics that there are",
+        E::GroupIdNotFound => "; `groups list` shows the groups that there are",
+        E::NonEmptyGroup | E::UnknownMemberId => "; stop the group's members first",
+        E::TopicAuthorizationFailed | E::GroupAuthorizationFailed | E::ClusterAuthorizationFailed => {
+            "; log in as another user (--user), or let this one do it: `kafka-acls --add --allow-principal User:NAME …`"
+        }
+        E::SaslAuthenticationFailed => "; check --user and the password (LOG_SERVER_PASSWORD)",
+        E::IllegalSaslState | E::UnsupportedSaslMechanism => {
+            "; this listener takes no login by PLAIN: leave --user out, or name another --server"
+        }
+        E::KafkaStorageError => "; look into the server's log: its disk may be full",
+        _ => "",
     }
 }
 
@@ -181,10 +198,37 @@ fn explain(error: &std::io::Error) -> String {
             "the server closed the connection: does the listener need TLS (--ca) or a login (--user)?"
                 .to_owned()
         }
+        std::io::ErrorKind::ConnectionRefused => {
+            format!("{error}; does a server run there? --server names another, 127.0.0.1:9092 is the default")
+        }
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+            format!(
+                "no answer within {TIMEOUT:?}; is the server overloaded, or something else than a log server?"
+            )
+        }
         _ => error.to_string(),
     }
 }
 
 fn remote(server: &str, reason: String) -> Error {
     Error::Remote { server: server.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_what_they_are_about_and_what_to_do() {
+        let said = |error: ResponseError| outcome_of("topic orders", error.code(), Some("")).unwrap_err();
+        let absent = said(ResponseError::UnknownTopicOrPartition);
+        assert_eq!(
+            absent,
+            "topic orders: UnknownTopicOrPartition; `topics list` shows the topics that there are"
+        );
+        assert!(said(ResponseError::TopicAuthorizationFailed).contains("--user"));
+        assert_eq!(outcome_of("topic orders", 0, None), Ok(()));
+        let refused = explain(&std::io::ErrorKind::ConnectionRefused.into());
+        assert!(refused.contains("--server"), "{refused}");
+    }
 }

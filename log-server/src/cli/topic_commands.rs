@@ -113,7 +113,7 @@ fn metadata(remote: &mut Remote, topic: Option<&str>) -> Result<Vec<MetadataResp
     let request = MetadataRequest::default().with_topics(named).with_allow_auto_topic_creation(false);
     let topics = remote.call(&request, 9)?.topics;
     for topic in &topics {
-        remote.check(outcome_of(topic.error_code, None))?;
+        remote.check(outcome_of(&format!("topic {}", text(&topic.name)), topic.error_code, None))?;
     }
     Ok(topics)
 }
@@ -153,7 +153,11 @@ fn describe(remote: &mut Remote, topic: &str) -> Result<(), Error> {
         .with_configuration_keys(None);
     let response = remote.call(&DescribeConfigsRequest::default().with_resources(vec![resource]), 4)?;
     for result in response.results {
-        remote.check(outcome_of(result.error_code, result.error_message.as_deref()))?;
+        remote.check(outcome_of(
+            &format!("topic {topic}"),
+            result.error_code,
+            result.error_message.as_deref(),
+        ))?;
         for config in result.configs.iter().filter(|config| config.config_source == SET_FOR_TOPIC) {
             println!("{}={}", config.name, config.value.as_deref().unwrap_or_default());
         }
@@ -181,8 +185,9 @@ pub(super) fn offsets(
     let mut found = Vec::with_capacity(partitions.len());
     for partition in remote.call(&request, 7)?.topics.into_iter().flat_map(|topic| topic.partitions) {
         remote.check(outcome_of(
+            &format!("{topic}-{}", partition.partition_index),
             partition.error_code,
-            Some(&format!("{topic}-{}", partition.partition_index)),
+            None,
         ))?;
         found.push(partition.offset);
     }
@@ -205,7 +210,8 @@ fn create(remote: &mut Remote, topic: &str, partitions: i32, configs: &[String])
         .with_configs(wanted);
     let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(CHANGE_TIMEOUT_MS);
     for result in remote.call(&request, 5)?.topics {
-        remote.check(outcome_of(result.error_code, result.error_message.as_deref()))?;
+        let subject = format!("topic {}", result.name.0);
+        remote.check(outcome_of(&subject, result.error_code, result.error_message.as_deref()))?;
         println!("created {} with {} partitions", result.name.0, result.num_partitions);
     }
     Ok(())
@@ -228,7 +234,11 @@ fn configure(remote: &mut Remote, topic: &str, configs: &[String]) -> Result<(),
         .with_configs(configs.iter().map(change).collect());
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     for result in remote.call(&request, 1)?.responses {
-        remote.check(outcome_of(result.error_code, result.error_message.as_deref()))?;
+        remote.check(outcome_of(
+            &format!("topic {topic}"),
+            result.error_code,
+            result.error_message.as_deref(),
+        ))?;
     }
     println!("configured {topic}");
     Ok(())
@@ -240,7 +250,11 @@ fn grow(remote: &mut Remote, topic: &str, partitions: i32) -> Result<(), Error> 
     let request =
         CreatePartitionsRequest::default().with_topics(vec![wanted]).with_timeout_ms(CHANGE_TIMEOUT_MS);
     for result in remote.call(&request, 3)?.results {
-        remote.check(outcome_of(result.error_code, result.error_message.as_deref()))?;
+        remote.check(outcome_of(
+            &format!("topic {topic}"),
+            result.error_code,
+            result.error_message.as_deref(),
+        ))?;
     }
     println!("{topic} has {partitions} partitions");
     Ok(())
@@ -250,7 +264,11 @@ fn delete(remote: &mut Remote, topic: &str) -> Result<(), Error> {
     let request =
         DeleteTopicsRequest::default().with_topic_names(vec![name(topic)]).with_timeout_ms(CHANGE_TIMEOUT_MS);
     for result in remote.call(&request, 5)?.responses {
-        remote.check(outcome_of(result.error_code, result.error_message.as_deref()))?;
+        remote.check(outcome_of(
+            &format!("topic {topic}"),
+            result.error_code,
+            result.error_message.as_deref(),
+        ))?;
     }
     println!("deleted {topic}");
     Ok(())

@@ -2,7 +2,7 @@
 
 use kafka_protocol::ResponseError;
 
-use crate::client::wire::WireError;
+use crate::client::wire::{WireError, advice};
 use crate::record::TopicPartition;
 
 /// Why a member cannot go on at all.
@@ -21,7 +21,7 @@ pub enum MembershipError {
         instance: String,
     },
     /// The coordinator will never accept this member.
-    #[error("group {group}: the coordinator refused {request} for good: {code} ({}){detail}", code.code())]
+    #[error("group {group}: the coordinator refused {request} for good: {code} ({}){}", code.code(), advice(*code))]
     Refused {
         /// Group.
         group: String,
@@ -29,8 +29,6 @@ pub enum MembershipError {
         request: &'static str,
         /// Kafka's error code.
         code: ResponseError,
-        /// What to do about it, with a leading `; `, or empty.
-        detail: &'static str,
     },
     /// The brokers cannot be spoken to: no common version, or credentials refused.
     #[error("group {group}: {source}")]
@@ -57,7 +55,7 @@ pub enum CommitError {
         reason: String,
     },
     /// The coordinator refused one partition for good.
-    #[error("group {group}: offset {offset} of {partition} not committed: {code} ({})", code.code())]
+    #[error("group {group}: offset {offset} of {partition} not committed: {code} ({}){}", code.code(), advice(*code))]
     Partition {
         /// Group.
         group: String,
@@ -77,7 +75,9 @@ pub enum CommitError {
         source: WireError,
     },
     /// The membership has ended.
-    #[error("group {group}: offsets not committed, this member has left")]
+    #[error(
+        "group {group}: offsets not committed, this member has left; its tasks go on elsewhere from the commit before"
+    )]
     Left {
         /// Group.
         group: String,

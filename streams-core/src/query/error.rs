@@ -30,7 +30,7 @@ pub enum QueryError {
         expected: &'static str,
     },
     /// The key is not of the store's key type.
-    #[error("store {store} has no keys of type {given}")]
+    #[error("store {store} has no keys of type {given}: give one of the type that it was built with")]
     WrongKey {
         /// The store.
         store: String,
@@ -59,7 +59,7 @@ pub enum QueryError {
     },
     /// No instance has the partition: its task is on its way from one to another.
     #[error(
-        "partition {partition} of store {store} is with no instance at this moment; it is being assigned"
+        "partition {partition} of store {store} is with no instance at this moment, as it is being assigned: ask again"
     )]
     Moving {
         /// The store.
@@ -68,7 +68,9 @@ pub enum QueryError {
         partition: u32,
     },
     /// The partition is being restored here.
-    #[error("partition {partition} of store {store} is being restored here, {remaining} records are left")]
+    #[error(
+        "partition {partition} of store {store} is being restored here, {remaining} records are left: ask again, or let a standby answer"
+    )]
     Restoring {
         /// The store.
         store: String,
@@ -79,7 +81,8 @@ pub enum QueryError {
     },
     /// The group has not confirmed in time that the partition is still this instance's.
     #[error(
-        "it is not sure that partition {partition} of store {store} is still here; the group does not answer"
+        "it is not sure that partition {partition} of store {store} is still here, as the group's coordinator does not answer: \
+         ask again"
     )]
     Unconfirmed {
         /// The store.
@@ -112,13 +115,15 @@ pub enum QueryError {
         inputs: Vec<String>,
     },
     /// Too many queries wait for the tasks.
-    #[error("{limit} queries wait for tasks already")]
+    #[error("{limit} queries wait for tasks already: ask again when some are answered")]
     Busy {
         /// The limit.
         limit: usize,
     },
     /// The instance does not run, or not yet.
-    #[error("the instance is {state}")]
+    #[error(
+        "the instance is {state}: it answers once it is RUNNING, others of the application may answer now"
+    )]
     NotRunning {
         /// Its state.
         state: StreamsState,
@@ -127,7 +132,7 @@ pub enum QueryError {
     #[error("{0}")]
     Store(Arc<StoreError>),
     /// The read panicked.
-    #[error("the read panicked: {message}")]
+    #[error("the read panicked, which harms the query alone: {message}")]
     Panicked {
         /// The panic's message.
         message: String,

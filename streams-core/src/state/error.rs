@@ -11,7 +11,7 @@ use crate::serdes::SerdeError;
 #[non_exhaustive]
 pub enum StoreError {
     /// The storage failed.
-    #[error("{backend} at {path}: {source}", path = path.display())]
+    #[error("{backend} at {path}: {source}{}", room(&source.to_string()), path = path.display())]
     Storage {
         /// The backend's name.
         backend: &'static str,
@@ -63,4 +63,26 @@ pub enum StoreError {
         /// What was wrong, and the remedy.
         message: String,
     },
+}
+
+/// What helps where the disk is full.
+fn room(fault: &str) -> &'static str {
+    if fault.contains("No space left") {
+        "; make room on the disk, or move state.dir to a larger one: the state there stays as it was at the last commit"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let source = "IO error: No space left on device: While appending to file".into();
+        let error = StoreError::Storage { backend: "rocksdb", path: "/state/app/0_1".into(), source };
+        let text = error.to_string();
+        assert!(text.contains("/state/app/0_1") && text.contains("make room"), "{text}");
+    }
 }

@@ -49,7 +49,7 @@ pub enum ClientError {
         reason: String,
     },
     /// An offset cannot be put into a transaction.
-    #[error("the offset of {partition} cannot be committed: {code}")]
+    #[error("the offset of {partition} cannot be committed: {code}{}", remedy(*code))]
     Offset {
         /// Of which partition.
         partition: TopicPartition,
@@ -98,7 +98,7 @@ pub enum ClientError {
         timeout_ms: u64,
     },
     /// The client as a whole does not work.
-    #[error("the kafka client failed: {reason} ({code:?})")]
+    #[error("the kafka client failed: {reason} ({code:?}){}", remedy(*code))]
     Client {
         /// The error code.
         code: RDKafkaErrorCode,
@@ -135,7 +135,7 @@ impl ClientError {
 
 /// Why a call of the transaction failed, and what librdkafka asks for.
 #[derive(Debug, Clone, Error)]
-#[error("{reason} ({code:?})")]
+#[error("{reason} ({code:?}){}", remedy(*code))]
 pub struct TransactionFault {
     /// The error code.
     pub code: RDKafkaErrorCode,
@@ -197,6 +197,18 @@ fn remedy(code: RDKafkaErrorCode) -> &'static str {
         }
         Code::ClusterAuthorizationFailed => {
             ": let the principal write idempotently (`--operation IdempotentWrite --cluster`)"
+        }
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => {
+            ": another producer has taken the transactional id over; does another process share the state directory?"
+        }
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            ": check security.protocol, sasl.mechanism, sasl.username and sasl.password"
+        }
+        Code::GroupAuthorizationFailed => {
+            ": let the principal read the group that is named as the application id"
+        }
+        Code::AllBrokersDown | Code::BrokerTransportFailure => {
+            ": check bootstrap.servers and that brokers run there"
         }
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             ": create the topic, or look whether it was deleted or made anew with fewer partitions"

@@ -36,7 +36,10 @@ impl UndeliveredRecord<'_> {
             partition: TopicPartition::new(self.topic, self.partition),
             size: self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len),
             code: self.code,
-            reason: self.reason.to_owned(),
+            reason: match self.reason {
+                "" => self.code.to_string(),
+                reason => reason.to_owned(),
+            },
         }
     }
 }

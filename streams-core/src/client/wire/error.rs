@@ -166,30 +166,74 @@ impl WireError {
 }
 
 /// What a person can do about an error code; empty when nothing but waiting helps.
-fn remedy(code: ResponseError) -> &'static str {
+pub(crate) fn remedy(code: ResponseError) -> &'static str {
     use ResponseError as E;
     match code {
-        E::UnknownTopicOrPartition => "create the topic, or correct its name",
-        E::TopicAuthorizationFailed | E::GroupAuthorizationFailed | E::ClusterAuthorizationFailed => {
-            "grant this principal the right in the brokers' ACLs"
+        E::UnknownTopicOrPartition | E::UnknownTopicId => {
+            "create the topic, correct its name, or look whether it was made anew with fewer partitions"
         }
+        E::TopicAuthorizationFailed => {
+            "let this principal read or write the topic (`kafka-acls --add --allow-principal User:NAME --operation Read|Write \
+             --topic TOPIC`); the application's own topics need Create, Read, Write, Delete and DescribeConfigs by \
+             `--resource-pattern-type prefixed --topic APPLICATION_ID`"
+        }
+        E::GroupAuthorizationFailed => {
+            "let this principal read the group that is named as the application id (`kafka-acls --add --allow-principal User:NAME \
+             --operation Read --group APPLICATION_ID`)"
+        }
+        E::TransactionalIdAuthorizationFailed => {
+            "let this principal use the transactional ids that begin with the application id (`kafka-acls --add --allow-principal \
+             User:NAME --operation Write --operation Describe --resource-pattern-type prefixed --transactional-id APPLICATION_ID`)"
+        }
+        E::ClusterAuthorizationFailed => {
+            "let this principal create topics and write idempotently (`kafka-acls --add --allow-principal User:NAME --operation \
+             Create --operation IdempotentWrite --cluster`)"
+        }
+        E::SaslAuthenticationFailed => "check sasl.mechanism, sasl.username and sasl.password",
         E::InvalidReplicationFactor => {
             "lower replication.factor to the number of brokers, or use -1 for their default"
         }
+        E::InvalidPartitions => "give the topic at least one partition, and no fewer than it has",
+        E::InvalidConfig => {
+            "correct the `topic.` settings: the broker does not know one of them, or not its value"
+        }
         E::InvalidTopicException => "use letters, digits, '.', '_' and '-', at most 249 of them",
         E::PolicyViolation => "the brokers' policy forbids it; create the topic by hand",
+        E::MessageTooLarge | E::RecordListTooLarge => {
+            "raise the topic's max.message.bytes, or keep producer.batch.size below it"
+        }
+        E::OffsetOutOfRange => {
+            "the records were deleted or the topic was made anew: set auto.offset.reset, or reset the application"
+        }
+        E::NotEnoughReplicas | E::NotEnoughReplicasAfterAppend => {
+            "start the brokers that are down, or lower min.insync.replicas"
+        }
+        E::KafkaStorageError => "look into the broker's log: its disk may be full",
+        E::InvalidTransactionTimeout => {
+            "lower producer.transaction.timeout.ms to the brokers' transaction.max.timeout.ms"
+        }
+        E::ProducerFenced | E::InvalidProducerEpoch => {
+            "another producer has this transactional id: does another process share the state directory?"
+        }
         E::InconsistentGroupProtocol => {
             "members of another kind use this application.id; stop them, or choose another id"
         }
+        E::InvalidGroupId => "choose another application.id",
         E::GroupMaxSizeReached => "raise group.max.size on the brokers, or run fewer instances",
         E::InvalidSessionTimeout => {
-            "set session.timeout.ms within the brokers' group.min/max.session.timeout.ms"
+            "set session.timeout.ms within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms"
         }
         E::FencedInstanceId => "another instance runs with the same group.instance.id; give each its own",
         E::NonEmptyGroup => "stop the group's members first",
         E::OffsetMetadataTooLarge => "raise offset.metadata.max.bytes on the brokers",
+        E::UnsupportedVersion => "upgrade the broker: it must speak Kafka 2.8's protocol or a later one",
         _ => "",
     }
+}
+
+/// Words behind a message, where there are any.
+pub(crate) fn advice(code: ResponseError) -> String {
+    detail("", remedy(code))
 }
 
 fn detail(message: &str, remedy: &str) -> String {
@@ -201,4 +245,30 @@ fn detail(message: &str, remedy: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_broker_refuses_comes_with_place_and_remedy() {
+        let told = |code: ResponseError| {
+            let (broker, subject) = ("b:9092".to_owned(), "partition 3 of topic rides".to_owned());
+            WireError::Refused { broker, api: "Fetch", subject, code, message: String::new() }.to_string()
+        };
+        for (code, word) in [
+            (ResponseError::UnknownTopicOrPartition, "create the topic"),
+            (ResponseError::TopicAuthorizationFailed, "kafka-acls"),
+            (ResponseError::GroupAuthorizationFailed, "--group"),
+            (ResponseError::TransactionalIdAuthorizationFailed, "--transactional-id"),
+            (ResponseError::MessageTooLarge, "max.message.bytes"),
+            (ResponseError::OffsetOutOfRange, "auto.offset.reset"),
+            (ResponseError::KafkaStorageError, "disk"),
+        ] {
+            let text = told(code);
+            assert!(text.contains("b:9092") && text.contains("partition 3 of topic rides"), "{text}");
+            assert!(text.contains(word), "{text}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub use config::{Sasl, WireConfig};
 pub use configs::ConfigEntry;
 pub use connection::Connection;
 pub use error::WireError;
+pub(crate) use error::advice;
 pub use groups::{CommittedOffset, GroupDescription, GroupMemberDescription};
 pub use metadata::{BrokerAddress, ClusterMetadata, PartitionMetadata, TopicMetadata};
 pub use offsets::{Isolation, ListedOffset, OffsetSpec};

@@ -203,12 +203,9 @@ impl GroupMember {
                 self.next_heartbeat = now + pause;
                 self.join_again_if_joining(now + pause);
             }
-            code => self.fail(MembershipError::Refused {
-                group: self.config.group_id.clone(),
-                request,
-                code,
-                detail: advice(code),
-            }),
+            code => {
+                self.fail(MembershipError::Refused { group: self.config.group_id.clone(), request, code })
+            }
         }
     }
 
@@ -248,21 +245,5 @@ impl GroupMember {
 
     fn tell(&mut self, news: News) {
         self.actions.push_back(Action::Tell(news));
-    }
-}
-
-/// What a person can do about a code that ends a membership.
-fn advice(code: ResponseError) -> &'static str {
-    match code {
-        ResponseError::InconsistentGroupProtocol => {
-            "; members of another kind use this application.id: stop them, or choose another id"
-        }
-        ResponseError::InvalidSessionTimeout => {
-            "; set session.timeout.ms within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms"
-        }
-        ResponseError::GroupMaxSizeReached => "; raise group.max.size on the brokers, or run fewer instances",
-        ResponseError::GroupAuthorizationFailed => "; grant this principal READ on the group",
-        ResponseError::InvalidGroupId => "; choose another application.id",
-        _ => "",
     }
 }
