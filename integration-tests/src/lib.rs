@@ -7,6 +7,8 @@ mod broker;
 mod global_lookup;
 #[cfg(doctest)]
 mod guide;
+mod http_client;
+pub mod queries;
 mod scenario;
 mod topics;
 pub mod verifier;
@@ -14,6 +16,7 @@ mod word_count;
 
 pub use broker::TestBroker;
 pub use global_lookup::global_lookup;
+pub use http_client::HttpClient;
 pub use scenario::{LIMIT, WordCountScenario, until};
 pub use topics::{Counts, Topics};
 pub use word_count::{count_of, word_count};

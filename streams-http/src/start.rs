@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::ops::Deref;
 
-use streams_core::{Error, KafkaStreams, RunningStreams};
+use streams_core::{CloseOptions, Error, KafkaStreams, RunningStreams};
 
 use crate::error::ServiceError;
 use crate::options::HttpOptions;
@@ -70,13 +70,32 @@ impl Served {
         outcome
     }
 
+    /// As [`RunningStreams::run_until_signal`]; the service answers until the application has closed.
+    ///
+    /// # Errors
+    /// Those of [`RunningStreams::run_until_signal`].
+    pub async fn run_until_signal(self) -> Result<(), Error> {
+        let Served { streams, service } = self;
+        let outcome = streams.run_until_signal().await;
+        service.stop().await;
+        outcome
+    }
+
     /// As [`RunningStreams::shutdown`]; the service answers until the application has closed.
     ///
     /// # Errors
     /// Those of [`RunningStreams::shutdown`].
     pub async fn shutdown(self) -> Result<(), Error> {
+        self.shutdown_with(CloseOptions::new()).await
+    }
+
+    /// As [`RunningStreams::shutdown_with`]; the service answers until the application has closed.
+    ///
+    /// # Errors
+    /// Those of [`RunningStreams::shutdown_with`].
+    pub async fn shutdown_with(self, options: CloseOptions) -> Result<(), Error> {
         let Served { streams, service } = self;
-        let outcome = streams.shutdown().await;
+        let outcome = streams.shutdown_with(options).await;
         service.stop().await;
         outcome
     }

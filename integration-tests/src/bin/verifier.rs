@@ -5,12 +5,14 @@
 //! cargo run -p integration-tests --bin verifier -- scale --application tally
 //! ```
 //!
-//! `scale`, `rolling`, `failover`, `settle` and `poison` measure what it does to the output when instances come, go, restart and die.
-//! The exit code is 1 when the guarantee was not kept, or a limit was passed. `--dir` keeps the instances' logs.
+//! `scale`, `rolling`, `failover`, `settle` and `poison` measure what it does to the output when instances come, go, restart and die;
+//! `queries` asks for 10,000 keys over HTTP meanwhile. The exit code is 1 when the guarantee was not kept, or a limit was passed.
+//! `--dir` keeps the instances' logs.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use integration_tests::queries::{QueriedOptions, QueryPlan, query, run_queried};
 use integration_tests::verifier::elastic::{
     FailoverOptions, PoisonOptions, RollingOptions, ScaleOptions, SettleOptions, fail_over, poison,
     rolling_restart, scale, settle,
@@ -45,6 +47,10 @@ enum Part {
     Poison(PoisonOptions),
     /// Many members and many tasks: how long until all run.
     Settle(SettleOptions),
+    /// Ask an application for random keys over HTTP while its instances come and go.
+    Queries(QueryPlan),
+    /// Be an instance of the application that is asked.
+    Queried(QueriedOptions),
     /// Be an instance of the application.
     App(ApplicationOptions),
     /// Be the broker.
@@ -65,6 +71,8 @@ async fn main() -> Outcome {
         Part::Failover(options) => fail_over(&options, &program).await.and_then(|it| tell(&it, it.right)),
         Part::Settle(options) => settle(&options, &program).await.and_then(|it| tell(&it, it.right)),
         Part::Poison(options) => poison(&options, &program).await.and_then(|it| tell(&it, it.right)),
+        Part::Queries(plan) => query(&plan, &program).await.and_then(|it| tell(&it, it.wrong == 0)),
+        Part::Queried(options) => run_queried(options).await.map(|()| ExitCode::SUCCESS),
         Part::App(options) => run_application(options).await.map(|()| ExitCode::SUCCESS),
         Part::Broker(options) => run_broker(options).await.map(|()| ExitCode::SUCCESS),
     }

@@ -100,7 +100,7 @@ async fn start(
 }
 
 /// Ends the process when its standard input is closed: no process outlives a verifier that was killed.
-pub(super) fn end_with_the_starter() {
+pub(crate) fn end_with_the_starter() {
     std::thread::spawn(|| {
         let mut nothing = [0; 64];
         while std::io::stdin().read(&mut nothing).is_ok_and(|read| read > 0) {}

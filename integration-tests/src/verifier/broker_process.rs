@@ -1,7 +1,6 @@
 //! The log server as a process of its own, which can be killed.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,9 +11,6 @@ use log_server::{FsyncPolicy, LogServer, LogServerConfig};
 
 use super::application::end_with_the_starter;
 use super::process::Process;
-
-/// How long the server may take to start.
-const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the log server's process is told.
 #[derive(Debug, Clone, Args)]
@@ -88,13 +84,10 @@ async fn spawn(
     command.args(["broker", "--listen", &listen.to_string(), "--data-dir"]).arg(data_dir);
     let log = OpenOptions::new().create(true).append(true).open(data_dir.with_extension("log"))?;
     let mut process = Process::start(command.stderr(log).stdout(Stdio::piped()))?;
-    let failed = |what: &str| std::io::Error::other(format!("the log server did not start: {what}"));
-    let out = process.output().ok_or_else(|| failed("it has no output"))?;
-    let first_line = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).map(|_| line)
-    });
-    let line = tokio::time::timeout(START_LIMIT, first_line).await;
-    let line = line.map_err(|_| failed("it says nothing"))?.map_err(|_| failed("it ended"))??;
-    Ok((process, line.trim().parse().map_err(|_| failed(&line))?))
+    let line = process.first_line().await?;
+    let address = line.parse();
+    Ok((
+        process,
+        address.map_err(|_| std::io::Error::other(format!("the log server did not start: {line}")))?,
+    ))
 }

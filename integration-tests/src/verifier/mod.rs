@@ -22,6 +22,7 @@ mod status_report;
 mod topology;
 mod verdict;
 
+pub(crate) use application::end_with_the_starter;
 pub use application::{Application, ApplicationOptions, run_application};
 pub use broker_process::{BrokerOptions, BrokerProcess, run_broker};
 pub use figures::Figures;

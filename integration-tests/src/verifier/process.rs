@@ -1,8 +1,11 @@
 //! A process that is started, sent signals and waited for.
 
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// How long a process may take until it says something.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -32,9 +35,20 @@ impl Process {
         self.child.id()
     }
 
-    /// Its standard output, where that is piped; once.
-    pub fn output(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
+    /// The first line that it prints, where its standard output is piped; once.
+    ///
+    /// # Errors
+    /// When it prints none within a minute, or ends.
+    pub async fn first_line(&mut self) -> std::io::Result<String> {
+        let failed = |what: &str| std::io::Error::other(format!("a process did not start: {what}"));
+        let out = self.child.stdout.take().ok_or_else(|| failed("it has no output"))?;
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(out).read_line(&mut line).map(|_| line)
+        });
+        let line = tokio::time::timeout(START_LIMIT, line).await.map_err(|_| failed("it says nothing"))?;
+        let line = line.map_err(|_| failed("it ended"))??.trim().to_owned();
+        if line.is_empty() { Err(failed("it ended")) } else { Ok(line) }
     }
 
     /// Kills it (SIGKILL), also if it stands still, and waits for its end.

@@ -4,31 +4,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use integration_tests::{TestBroker, Topics, word_count};
+use integration_tests::{HttpClient, LIMIT, TestBroker, Topics, WordCountScenario, until, word_count};
 use serde_json::Value;
 use streams_dsl::StreamsState;
 use streams_dsl::http::{HttpOptions, StartWithHttp};
+use streams_dsl::membership::InstanceMetadata;
 use streams_dsl::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use streams_dsl::query::KeyMetadata;
 use tokio::net::TcpStream;
 
-use integration_tests::{LIMIT, until};
-
-/// The status and body of a GET.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    HttpClient::default().get(address, path).await.unwrap()
 }
 
-pub(crate) async fn get_json(address: SocketAddr, path: &str) -> (u16, Value) {
-    let (status, body) = get(address, path).await;
-    (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}")))
+async fn get_json(address: SocketAddr, path: &str) -> (u16, Value) {
+    HttpClient::default().get_json(address, path).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,4 +159,68 @@ async fn windows_are_shown_by_key_time_and_page() {
     seen.dedup();
     assert_eq!((all, seen.len()), (8, 8), "{seen:?}");
     streams.shutdown().await.unwrap();
+}
+
+/// Of three instances one has a partition, another a copy, and the third, which is asked, neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_answers_for_an_owner_that_is_dead_where_the_query_allows_it() {
+    const WORDS: usize = 30;
+    let scenario = WordCountScenario::new("http-standby", 3).await;
+    let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let mut instances = Vec::new();
+    for directory in &directories {
+        let instance = scenario.instance(scenario.config(directory.path()).standby_replicas(1));
+        instances.push(instance.start_with_http(HttpOptions::default()).await.unwrap());
+    }
+    scenario.topics.send("lines", (0..WORDS).map(|number| format!("w{number}"))).await;
+    // Settled means: all know the same, and each partition has an owner and a copy.
+    let owners = until("each partition has a copy", async || {
+        let known: Vec<_> = instances.iter().map(|it| it.handle().instances()).collect();
+        let owners: Option<Vec<_>> =
+            (0..3).map(|partition| instances[0].handle().owners("counts", partition).ok()).collect();
+        let whole = |it: &KeyMetadata| it.active.is_some() && it.standbys.len() == 1;
+        let same = known[0].len() == 3 && known.iter().all(|it| *it == known[0]);
+        owners.filter(|owners| same && owners.iter().all(whole))
+    })
+    .await;
+    // The first partition's owner will die; who has nothing of it is asked.
+    let has = |place: usize, instance: &InstanceMetadata| {
+        instances[place].handle().process_id() == instance.process_id
+    };
+    let foreign = &owners[0];
+    let dead = (0..3).find(|place| foreign.active.iter().any(|it| has(*place, it))).unwrap();
+    let copy = (0..3).find(|place| has(*place, &foreign.standbys[0])).unwrap();
+    let asked = instances[3 - dead - copy].address();
+    let mut positions = Vec::new();
+    for number in 0..WORDS {
+        let path = format!("/stores/counts/keys/w{number}");
+        let position = until("each word is counted", async || {
+            let (status, body) = get_json(asked, &path).await;
+            (status == 200 && body["value"] == 1).then(|| body["position"].as_str().unwrap().to_owned())
+        });
+        positions.push((path.clone(), position.await));
+    }
+    let before = std::time::Instant::now();
+    drop(instances.remove(dead));
+    let mut answered = 0;
+    for (path, position) in &positions {
+        let (_, body) =
+            get_json(asked, &format!("{path}?standbys=true&position={position}&timeout_ms=3000")).await;
+        if body["partition"] == foreign.partition {
+            assert_eq!((&body["value"], &body["standby"]), (&Value::from(1), &Value::from(true)), "{body}");
+            let (status, refused) = get_json(asked, &format!("{path}?timeout_ms=50")).await;
+            assert_eq!((status, &refused["error"]["retriable"]), (503, &Value::from(true)), "{refused}");
+            answered += 1;
+        }
+    }
+    assert!(before.elapsed() < Duration::from_secs(5), "the owner's session had not run out");
+    assert!(answered > 0, "some word is in each partition");
+    until("another instance owns the partition", async || {
+        let (status, body) = get_json(asked, &positions[0].0).await;
+        (status == 200 && body["standby"] == false).then_some(())
+    })
+    .await;
+    for instance in instances {
+        instance.shutdown().await.unwrap();
+    }
 }
