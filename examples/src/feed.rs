@@ -1,20 +1,45 @@
 //! Records into topics.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Message};
 
 use crate::Result;
 
+/// How long a record may take to the broker: one that cannot store it, as its disk is full, says so in each answer.
+const DELIVERY_LIMIT_MS: &str = "15000";
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 /// A producer that shares records out by the hash of their key, as Kafka's own does.
 pub struct Feed {
-    producer: ThreadedProducer<DefaultProducerContext>,
+    producer: ThreadedProducer<Deliveries>,
+}
+
+/// Keeps the first record that did not get through.
+#[derive(Debug, Default)]
+struct Deliveries(Mutex<Option<String>>);
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = delivered {
+            let failure = format!(
+                "a record for topic {} was not delivered within {DELIVERY_LIMIT_MS} ms: {error}; is the broker reachable, and \
+                 is there room on its disk?",
+                record.topic()
+            );
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        }
+    }
 }
 
 impl std::fmt::Debug for Feed {
@@ -36,7 +61,8 @@ impl Feed {
             .set("linger.ms", "5")
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
-            .create()?;
+            .set("message.timeout.ms", DELIVERY_LIMIT_MS)
+            .create_with_context(Deliveries::default())?;
         Ok(Self { producer })
     }
 
@@ -44,7 +70,7 @@ impl Feed {
     /// queue is full.
     ///
     /// # Errors
-    /// When librdkafka refuses the record.
+    /// When librdkafka refuses the record, or one before was not delivered.
     pub fn send(
         &self,
         topic: &str,
@@ -56,6 +82,7 @@ impl Feed {
         next.key = key;
         next.timestamp = timestamp_ms;
         loop {
+            self.check()?;
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
@@ -84,8 +111,14 @@ impl Feed {
     /// Waits until the broker has acknowledged everything.
     ///
     /// # Errors
-    /// When that takes more than a minute.
+    /// When that takes more than a minute, or a record was not delivered.
     pub fn flush(&self) -> Result<()> {
-        Ok(self.producer.flush(FLUSH_LIMIT)?)
+        self.producer.flush(FLUSH_LIMIT)?;
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        let failure = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map_or(Ok(()), |failure| Err(failure.clone().into()))
     }
 }

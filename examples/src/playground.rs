@@ -8,14 +8,21 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
-use streams_dsl::StreamsConfig;
+use streams_dsl::{RunningStreams, StreamsConfig, StreamsHandle};
 
 use crate::topic::{LastValues, Tail, is_caught_up, last_values};
 use crate::{Feed, Options, Result};
 
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(300);
+/// An application that has begun anew so often will not get further.
+const ERRORS_MAX: usize = 3;
+const ERRORS_PAUSE: Duration = Duration::from_millis(500);
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(100);
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
+/// Somebody is watching: what does not go on is to say so soon.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+const TASK_TIMEOUT_MS: &str = "30000";
+const SHUTDOWN_TIMEOUT_MS: &str = "10000";
 
 /// A broker, and the application that uses it.
 pub struct Playground {
@@ -93,7 +100,10 @@ impl Playground {
     pub fn config(&self) -> Result<StreamsConfig> {
         let config = StreamsConfig::new(&self.application_id, &self.bootstrap)
             .state_dir(&self.state_dir)
-            .commit_interval(COMMIT_INTERVAL);
+            .commit_interval(COMMIT_INTERVAL)
+            .session_timeout(SESSION_TIMEOUT)
+            .with("task.timeout.ms", TASK_TIMEOUT_MS)?
+            .with("shutdown.timeout.ms", SHUTDOWN_TIMEOUT_MS)?;
         let sets = &self.options.sets;
         Ok(sets.iter().try_fold(config, |config, (key, value)| config.with(key, value))?)
     }
@@ -140,6 +150,33 @@ impl Playground {
         Tail::start(&self.bootstrap, topic, each)
     }
 
+    /// Does `work` while the application runs, then closes the application.
+    ///
+    /// # Errors
+    /// Why the work failed, or the application meanwhile. On the log server of this process also what the application would try
+    /// again: its disk will not get larger while somebody waits.
+    pub async fn beside<T>(
+        &self,
+        streams: RunningStreams,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut done = None;
+        let lasting = lasting_error(streams.handle(), self.is_own());
+        let both = async {
+            done = Some(tokio::select! {
+                done = work => done,
+                error = lasting => Err(error.into()),
+            });
+        };
+        let closed = streams.run_until(both).await;
+        match (done, closed) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (Some(Ok(done)), Ok(())) => Ok(done),
+            (None, Ok(())) => Err("the application ended by itself".into()),
+        }
+    }
+
     /// Waits until the application, in whatever instances, has committed everything in its input topics and in its
     /// own repartition topics.
     ///
@@ -184,5 +221,16 @@ impl Playground {
             std::fs::remove_dir_all(&self.state_dir).ok();
         }
         Ok(())
+    }
+}
+
+/// The latest error of an application that has met several, where those are looked for.
+async fn lasting_error(handle: StreamsHandle, looked_for: bool) -> String {
+    loop {
+        tokio::time::sleep(ERRORS_PAUSE).await;
+        let errors = handle.status().errors;
+        if let Some(last) = errors.iter().next_back().filter(|_| looked_for && errors.len() >= ERRORS_MAX) {
+            return format!("the application does not get on: {}", last.message);
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use examples::flights::{Line, departures};
 use flate2::Compression;
@@ -91,4 +92,32 @@ fn another_folder_with_gaps_and_late_rows_is_read_as_well() {
         line("JFK", 1_388_548_800_000, 1, 0, Some(6.0)),
     ];
     assert_eq!(flights(folder.path()), expected);
+}
+
+/// Where a small file system can be mounted: the log server's data fill it up.
+#[test]
+fn a_full_disk_ends_the_program_soon_and_with_its_reason() {
+    let disk = tempfile::tempdir().expect("a temporary directory");
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4m", "flights-test"])
+        .arg(disk.path())
+        .stderr(Stdio::null())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("skipped: a tmpfs cannot be mounted");
+        return;
+    }
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flights"));
+    command.args(["--json", "--state-dir"]).arg(state.path()).env("TMPDIR", disk.path());
+    let begun = Instant::now();
+    let output = command.output().expect("the program starts");
+    let took = begun.elapsed();
+    let unmounted = Command::new("umount").arg("-l").arg(disk.path()).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{errors}");
+    assert!(took < Duration::from_secs(60), "it took {took:?}: {errors}");
+    let reason = errors.lines().find(|line| line.starts_with("error: ")).expect("it says why");
+    assert!(reason.contains("disk"), "{reason}");
 }

@@ -57,9 +57,11 @@ fn topology() -> std::result::Result<Topology, TopologyError> {
     builder.build()
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    examples::show_warnings();
+fn main() {
+    examples::run(example());
+}
+
+async fn example() -> Result<()> {
     let arguments = Arguments::parse();
     let mut departures = departures(&arguments.data)?;
     let playground = Playground::open("flights", &arguments.options).await?;
@@ -74,15 +76,17 @@ async fn main() -> Result<()> {
     }
     let streams = KafkaStreams::new(topology()?, playground.config()?)?.start().await?;
     if arguments.json {
-        send(&feed, FLIGHTS, &departures, None, |_| {})?;
-        playground.until_caught_up(&[AIRLINES, FLIGHTS]).await?;
-        streams.shutdown().await?;
+        let work = async {
+            let sending = move || send(&feed, FLIGHTS, &departures, None, |_| {});
+            tokio::task::spawn_blocking(sending).await??;
+            playground.until_caught_up(&[AIRLINES, FLIGHTS]).await
+        };
+        playground.beside(streams, work).await?;
         for line in lines(&playground.last_values(HOURS).await?)? {
             println!("{}", serde_json::to_string(&line)?);
         }
     } else {
-        show(&playground, feed, departures, arguments.pace).await?;
-        streams.shutdown().await?;
+        playground.beside(streams, show(&playground, feed, departures, arguments.pace)).await?;
         println!("next: read the topology in {}, or run another month with --data DIR;", file!());
         println!(
             "--bootstrap HOST:PORT takes a broker of yours, and the same --application-id twice shares the work"

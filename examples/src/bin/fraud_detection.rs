@@ -76,27 +76,26 @@ fn topology() -> std::result::Result<Topology, TopologyError> {
     builder.build()
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    examples::show_warnings();
+fn main() {
+    examples::run(example());
+}
+
+async fn example() -> Result<()> {
     let arguments = Arguments::parse();
     let playground = Playground::open("fraud-detection", &arguments.options).await?;
     if playground.create_topics(&[PAYMENTS, PROFILES, ALERTS]).await? {
         generate(&playground.feed()?, arguments.payments)?;
     }
     let streams = KafkaStreams::new(topology()?, playground.config()?)?.start().await?;
-    playground.until_caught_up(&[PROFILES, PAYMENTS]).await?;
-    streams.shutdown().await?;
+    playground.beside(streams, playground.until_caught_up(&[PROFILES, PAYMENTS])).await?;
     println!("cards above their limit, with the last such minute:");
     for (card, spending) in playground.last_values(ALERTS).await? {
-        let spent: Spending = serde_json::from_slice(&spending)?;
+        let Spending { holder, payments, sum_cents, limit_cents } = serde_json::from_slice(&spending)?;
         println!(
-            "{:>8}  {:<10} {:>3} payments  {:>9.2} spent, limit {:.2}",
+            "{:>8}  {holder:<10} {payments:>3} payments  {:>9.2} spent, limit {:.2}",
             String::from_utf8_lossy(&card),
-            spent.holder,
-            spent.payments,
-            spent.sum_cents as f64 / 100.0,
-            spent.limit_cents as f64 / 100.0,
+            sum_cents as f64 / 100.0,
+            limit_cents as f64 / 100.0,
         );
     }
     playground.close().await

@@ -28,9 +28,11 @@ fn topology() -> std::result::Result<Topology, TopologyError> {
     builder.build()
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    examples::show_warnings();
+fn main() {
+    examples::run(example());
+}
+
+async fn example() -> Result<()> {
     let playground = Playground::open("pipe", &Arguments::parse().options).await?;
     playground.create_topics(&[INPUT, OUTPUT]).await?;
     let streams = KafkaStreams::new(topology()?, playground.config()?)?.start().await?;

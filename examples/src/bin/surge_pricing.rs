@@ -84,25 +84,25 @@ fn multiplier(requests: i64, drivers: i64) -> f64 {
     (demand.clamp(1.0, HIGHEST_MULTIPLIER) * 10.0).round() / 10.0
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    examples::show_warnings();
+fn main() {
+    examples::run(example());
+}
+
+async fn example() -> Result<()> {
     let arguments = Arguments::parse();
     let playground = Playground::open("surge-pricing", &arguments.options).await?;
     if playground.create_topics(&[REQUESTS, DRIVERS, PRICES]).await? {
         generate(&playground.feed()?, arguments.rides)?;
     }
     let streams = KafkaStreams::new(topology()?, playground.config()?)?.start().await?;
-    playground.until_caught_up(&[DRIVERS, REQUESTS]).await?;
-    streams.shutdown().await?;
+    playground.beside(streams, playground.until_caught_up(&[DRIVERS, REQUESTS])).await?;
     println!("the busiest five minutes of each area:");
     let mut busiest = BTreeMap::<String, Price>::new();
     for (key, price) in playground.last_values(PRICES).await? {
         let price: Price = serde_json::from_slice(&price)?;
         let area = String::from_utf8_lossy(&key).split('@').next().unwrap_or_default().to_owned();
-        let best = busiest.entry(area).or_insert_with(|| price.clone());
-        if price.requests > best.requests {
-            *best = price;
+        if busiest.get(&area).is_none_or(|best| price.requests > best.requests) {
+            busiest.insert(area, price);
         }
     }
     for (area, Price { multiplier, requests, drivers, .. }) in busiest {

@@ -57,9 +57,11 @@ fn words(line: &str) -> Vec<String> {
         .collect()
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    examples::show_warnings();
+fn main() {
+    examples::run(example());
+}
+
+async fn example() -> Result<()> {
     let arguments = Arguments::parse();
     let playground = Playground::open("word-count", &arguments.options).await?;
     playground.create_topics(&[LINES, COUNTS]).await?;
@@ -71,9 +73,11 @@ async fn main() -> Result<()> {
         streams.run_until_signal().await?;
         return playground.close().await;
     }
-    reading.await??;
-    playground.until_caught_up(&[LINES]).await?;
-    streams.shutdown().await?;
+    let work = async {
+        reading.await??;
+        playground.until_caught_up(&[LINES]).await
+    };
+    playground.beside(streams, work).await?;
     print_top(playground.last_values(COUNTS).await?, arguments.top);
     playground.close().await
 }
