@@ -63,7 +63,7 @@ pub(crate) fn topology(case: &Case, side: &Side) -> Result<Topology, String> {
         .unwrap_or("none")
         .parse()
         .map_err(|error| format!("{error}"))?;
-    builder.build_with(&config).map_err(|error| error.to_string())
+    builder.build_with(config).map_err(|error| error.to_string())
 }
 
 fn driver_config(case: &Case) -> DriverConfig {
