@@ -70,7 +70,7 @@ impl Broker {
     /// [`Error`] if the configuration is not valid, or the directory is locked, unreadable or damaged.
     pub(crate) fn open(config: LogServerConfig) -> Result<Arc<Self>, Error> {
         let data_dir = &config.data_dir;
-        let options = LogOptions::system(config.fsync)?;
+        let options = LogOptions::system(config.fsync, Some(data_dir))?;
         options.disk.create_dir_durably(data_dir).map_err(Error::storage("create", data_dir))?;
         let lock = lock_directory(&config)?;
         Self::open_on(config, options, Some(lock))

@@ -4,6 +4,7 @@
 //! `LOG_SERVER_SEEDS` sets how many seeds are played, `LOG_SERVER_SEED` which is the first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -14,13 +15,16 @@ use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
+use uuid::Uuid;
 
 use super::Broker;
 use crate::api::{Answer, ApiTable, RequestFault};
 use crate::clock::SteppedClock;
 use crate::config::{FsyncPolicy, LogServerConfig};
+use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::journal::ProducerIdentity;
+use crate::log::sync_journal::SyncJournal;
 use crate::log::{Isolation, LogOptions, PartitionLog, Syncer};
 use crate::protocol::request_frame;
 use crate::records::{BatchBuilder, BatchHeader, NewRecord, Records};
@@ -72,7 +76,7 @@ struct Story {
 /// The broker of one life, and the logs that ask to be synced.
 struct Life {
     broker: Arc<Broker>,
-    syncs: Receiver<Arc<PartitionLog>>,
+    syncs: Syncs,
     disk: SimulatedDisk,
     random: StdRng,
     writer: ProducerIdentity,
@@ -119,15 +123,19 @@ impl Story {
 
     /// True if the broker was closed.
     async fn try_live(&mut self) -> Result<bool, Dark> {
-        let (syncer, syncs) = Syncer::by_hand();
-        let (disk, clock) = (Arc::new(self.disk.clone()), Arc::clone(&self.clock));
-        let options = LogOptions { fsync: FsyncPolicy::Always, syncer, disk, clock };
+        let (disk, clock): (Arc<dyn Disk>, _) = (Arc::new(self.disk.clone()), Arc::clone(&self.clock));
+        // Of a size that some lives fill often, and others never.
+        let journal_bytes = self.random.random_range(500..20_000);
+        let journal = SyncJournal::with_limit(Arc::clone(&disk), Path::new("/data"), journal_bytes);
+        let (syncer, syncs) = Syncer::by_hand_with(Some(journal));
+        let syncs = Syncs { syncer: Arc::clone(&syncer), requests: syncs, pending: Vec::new() };
+        let options = LogOptions { fsync: FsyncPolicy::Always, syncer, disk, clock, topic_id: Uuid::nil() };
         let config = LogServerConfig::new("/data")
             .topic_default("segment.bytes", self.segment_bytes.to_string())
             .topic_default("index.interval.bytes", "100");
         let random = StdRng::seed_from_u64(self.random.random());
         let writer = ProducerIdentity { id: -1, epoch: -1 };
-        let mut life = match open(config, options, &syncs) {
+        let mut life = match Broker::open_on(config, options, None) {
             Ok(broker) => Life { broker, syncs, disk: self.disk.clone(), random, writer, sequence: 0 },
             Err(error) => {
                 assert!(!self.disk.has_power(), "seed {}: {error}", self.seed);
@@ -196,14 +204,23 @@ impl Story {
     }
 }
 
-fn open(
-    config: LogServerConfig,
-    options: LogOptions,
-    syncs: &Receiver<Arc<PartitionLog>>,
-) -> Result<Arc<Broker>, crate::Error> {
-    let broker = Broker::open_on(config, options, None)?;
-    syncs.try_iter().for_each(|log| log.sync());
-    Ok(broker)
+/// The logs that ask to be synced.
+struct Syncs {
+    syncer: Arc<Syncer>,
+    requests: Receiver<Arc<PartitionLog>>,
+    pending: Vec<Arc<PartitionLog>>,
+}
+
+impl Syncs {
+    /// Syncs all that wait: some in a round together, some by themselves, in any order.
+    fn sync_all(&mut self, random: &mut StdRng) {
+        self.pending.extend(self.requests.try_iter());
+        self.pending.shuffle(random);
+        while !self.pending.is_empty() {
+            let count = random.random_range(1..=self.pending.len());
+            self.syncer.round(self.pending.drain(..count).collect());
+        }
+    }
 }
 
 impl Life {
@@ -219,7 +236,6 @@ impl Life {
                 Answer::None => Ok(Default::default()),
             }
         });
-        let mut pending = Vec::new();
         let mut spins = 0;
         let answer: Result<_, RequestFault> = loop {
             tokio::select! {
@@ -227,17 +243,15 @@ impl Life {
                 answer = &mut serving => break answer,
                 () = tokio::task::yield_now() => {}
             }
-            pending.extend(self.syncs.try_iter());
-            pending.shuffle(&mut self.random);
             if self.random.random_bool(0.5) {
-                pending.drain(..).for_each(|log: Arc<PartitionLog>| log.sync());
+                self.syncs.sync_all(&mut self.random);
             }
             spins += u32::from(!self.disk.has_power());
             if spins > MAX_SPINS {
                 return Err(Dark);
             }
         };
-        pending.drain(..).for_each(|log| log.sync());
+        self.syncs.sync_all(&mut self.random);
         let mut body = answer.expect("requests are sound").to_bytes().slice(4..);
         ResponseHeader::decode(&mut body, R::Response::header_version(version)).expect("answers are sound");
         Ok(R::Response::decode(&mut body, version).expect("answers are sound"))
@@ -407,10 +421,10 @@ impl Life {
         builder.build().expect("it can be encoded")
     }
 
-    async fn close(self) -> bool {
+    async fn close(mut self) -> bool {
         self.broker.shutdown_token().cancel();
         for _ in 0..100 {
-            self.syncs.try_iter().for_each(|log| log.sync());
+            self.syncs.sync_all(&mut self.random);
             tokio::task::yield_now().await;
         }
         self.broker.close().is_ok()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::partition_log::{PartitionLog, lock};
 use super::producer_snapshot;
+use super::sync_journal::Unsynced;
 use crate::config::FsyncPolicy;
 use crate::error::Error;
 use crate::protocol::ErrorCode;
@@ -54,17 +55,27 @@ impl PartitionLog {
         }
     }
 
-    /// Takes the log's turn with a sync thread; one that comes meanwhile is taken afterwards.
+    /// Syncs the log by itself, unless that is under way: then it is done once more afterwards.
     pub(crate) fn sync(self: &Arc<Self>) {
-        {
-            let mut turn = lock(&self.sync_turn);
-            if turn.is_running {
-                turn.is_wanted = true;
-                return;
-            }
-            *turn = SyncTurn { is_wanted: false, is_running: true };
+        if self.begin_sync() {
+            self.force();
+            self.end_sync();
         }
-        self.force();
+    }
+
+    /// Takes the log's turn to be synced. When another has it, the log is asked for again at its end.
+    pub(super) fn begin_sync(&self) -> bool {
+        let mut turn = lock(&self.sync_turn);
+        if turn.is_running {
+            turn.is_wanted = true;
+            return false;
+        }
+        *turn = SyncTurn { is_wanted: false, is_running: true };
+        true
+    }
+
+    /// Ends the turn.
+    pub(super) fn end_sync(self: &Arc<Self>) {
         let is_wanted = {
             let mut turn = lock(&self.sync_turn);
             turn.is_running = false;
@@ -76,9 +87,24 @@ impl PartitionLog {
         }
     }
 
+    /// What was appended to the active segment since the last sync; none if more than that must be synced, or the
+    /// partition has failed.
+    pub(super) fn unsynced(self: &Arc<Self>) -> Option<Unsynced> {
+        let (marks, segment, has_closed) = {
+            let writer = lock(&self.writer);
+            (self.marks_of(&writer), Arc::clone(&writer.active), !writer.unsynced.is_empty())
+        };
+        let durable = self.watermarks();
+        if has_closed || durable.failed || durable.high_segment != segment.base_offset {
+            return None;
+        }
+        let (from, to) = (durable.high_position, marks.high_position);
+        Some(Unsynced { log: Arc::clone(self), marks, segment, from, to })
+    }
+
     /// Forces everything that has been appended to the disk, then makes it visible. An error stops the
     /// partition: after a failed sync nobody knows what the pages hold, and trying again may claim success.
-    fn force(&self) {
+    pub(super) fn force(&self) {
         let (marks, active, closed) = {
             let mut writer = lock(&self.writer);
             (self.marks_of(&writer), Arc::clone(&writer.active), std::mem::take(&mut writer.unsynced))

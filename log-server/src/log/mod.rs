@@ -20,6 +20,7 @@ mod recovery;
 mod retention;
 mod scan;
 mod segment;
+pub(crate) mod sync_journal;
 mod syncer;
 mod txn_index;
 

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 use super::durability::SyncTurn;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_snapshot;
 use super::producer_state::{Marker, ProducerEntry, ProducerStates, Verdict};
 use super::segment::{AppendError, Segment};
+use super::sync_journal::SyncJournal;
 use super::syncer::Syncer;
 use crate::clock::{Clock, SystemClock};
 use crate::config::FsyncPolicy;
@@ -31,16 +33,21 @@ pub(crate) struct LogOptions {
     pub(crate) syncer: Arc<Syncer>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The topic's id; nil until the topic is known.
+    pub(crate) topic_id: Uuid,
 }
 
 impl LogOptions {
-    /// The operating system's disk and clocks, and sync threads of its own.
+    /// The operating system's disk and clocks, and sync threads of its own, which share a journal in the data
+    /// directory, if one is given.
     ///
     /// # Errors
     /// [`Error::Config`] if a thread cannot be started.
-    pub(crate) fn system(fsync: FsyncPolicy) -> Result<Self, Error> {
-        let (syncer, clock) = (Syncer::start(fsync)?, Arc::new(SystemClock::start()));
-        Ok(LogOptions { fsync, syncer, disk: Arc::new(OsDisk), clock })
+    pub(crate) fn system(fsync: FsyncPolicy, data_dir: Option<&Path>) -> Result<Self, Error> {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let journal = data_dir.map(|data_dir| SyncJournal::new(Arc::clone(&disk), data_dir));
+        let (syncer, clock) = (Syncer::start(fsync, journal)?, Arc::new(SystemClock::start()));
+        Ok(LogOptions { fsync, syncer, disk, clock, topic_id: Uuid::nil() })
     }
 }
 
@@ -161,6 +168,11 @@ impl PartitionLog {
     /// The topic that the partition belongs to.
     pub(crate) fn topic(&self) -> &Arc<str> {
         &self.topic
+    }
+
+    /// The topic's id.
+    pub(super) fn topic_id(&self) -> Uuid {
+        self.options.topic_id
     }
 
     /// The partition's number.

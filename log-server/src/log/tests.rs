@@ -10,6 +10,7 @@ mod failing_disk;
 mod group_commit;
 mod marker_search;
 mod power_cuts;
+mod sync_journal;
 
 use super::*;
 use crate::config::FsyncPolicy;
@@ -21,7 +22,7 @@ fn open(directory: &Path, configs: &[(&str, &str)], mode: OpenMode) -> Arc<Parti
     let overrides: BTreeMap<_, _> =
         configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let config = Arc::new(TopicConfig::new(overrides, Arc::default()).unwrap());
-    let options = LogOptions::system(FsyncPolicy::Never).unwrap();
+    let options = LogOptions::system(FsyncPolicy::Never, None).unwrap();
     PartitionLog::open("topic".into(), 0, directory.to_owned(), config, options, (mode, 0)).unwrap()
 }
 

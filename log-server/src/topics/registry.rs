@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{LogServerConfig, MAX_PARTITIONS_PER_TOPIC};
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::log::{LogOptions, OffsetCheckpoint, OpenMode, PartitionLog};
+use crate::log::{LogOptions, OffsetCheckpoint, OpenMode, PartitionLog, sync_journal};
 use crate::protocol::ErrorCode;
 
 /// Written at the end of a clean stop, removed at the start.
@@ -86,6 +86,10 @@ impl TopicRegistry {
     fn open_topics(&self, files: BTreeMap<String, TopicFile>) -> Result<(), Error> {
         let marker = self.data_dir.join(CLEAN_SHUTDOWN_FILE);
         let clean = self.disk().exists(&marker);
+        if !clean {
+            let names = files.iter().map(|(name, file)| (file.id, name.as_str())).collect();
+            sync_journal::play_back(self.disk(), &self.data_dir, &names)?;
+        }
         let log_starts = self.log_starts.read()?;
         let recovery_points = self.recovery_points.read()?;
         for (name, file) in files {
@@ -105,6 +109,8 @@ impl TopicRegistry {
             }
             self.insert(Topic::new(name, file.id, config, logs));
         }
+        // The logs have been synced, by their recovery or by the last stop.
+        sync_journal::remove(self.disk(), &self.data_dir)?;
         if clean {
             // Durably, before anything is written: after a power cut it would vouch for logs that have changed.
             self.disk()
@@ -145,7 +151,7 @@ impl TopicRegistry {
         if self.read_topic_id(&directory) != Some(id) {
             self.write_topic_id(&directory, id)?;
         }
-        let options = self.options.clone();
+        let options = LogOptions { topic_id: id, ..self.options.clone() };
         PartitionLog::open(Arc::clone(topic), partition, directory, Arc::clone(config), options, opening)
     }
 
@@ -410,6 +416,7 @@ impl TopicRegistry {
                 log.close()?;
             }
         }
+        sync_journal::remove(self.disk(), &self.data_dir)?;
         self.checkpoint_log_starts()?;
         self.checkpoint_recovery_points()?;
         let marker = self.data_dir.join(CLEAN_SHUTDOWN_FILE);

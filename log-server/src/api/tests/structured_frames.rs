@@ -14,6 +14,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+use uuid::Uuid;
+
 use crate::api::{Answer, ApiTable};
 use crate::broker::Broker;
 use crate::clock::SteppedClock;
@@ -127,8 +129,13 @@ fn peak_resident_kib() -> u64 {
 fn broker(seed: u64) -> Arc<Broker> {
     let (syncer, _) = Syncer::by_hand();
     let disk = Arc::new(SimulatedDisk::new(seed));
-    let options =
-        LogOptions { fsync: FsyncPolicy::Never, syncer, disk, clock: Arc::new(SteppedClock::default()) };
+    let options = LogOptions {
+        fsync: FsyncPolicy::Never,
+        syncer,
+        disk,
+        clock: Arc::new(SteppedClock::default()),
+        topic_id: Uuid::nil(),
+    };
     let broker = Broker::open_on(LogServerConfig::new("/data"), options, None).unwrap();
     for (name, policy) in [("topic", "delete"), ("compacted", "compact")] {
         let configs = [("cleanup.policy".to_owned(), policy.to_owned())].into();

@@ -23,7 +23,7 @@ fn open(directory: &Path, mode: OpenMode) -> Arc<PartitionLog> {
     let overrides: BTreeMap<_, _> =
         configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let config = Arc::new(TopicConfig::new(overrides, Arc::default()).unwrap());
-    let options = LogOptions::system(FsyncPolicy::Never).unwrap();
+    let options = LogOptions::system(FsyncPolicy::Never, None).unwrap();
     PartitionLog::open("topic".into(), 0, directory.to_owned(), config, options, (mode, 0)).unwrap()
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use uuid::Uuid;
+
 use super::{append, batch};
 use crate::clock::SteppedClock;
 use crate::config::FsyncPolicy;
@@ -33,7 +35,13 @@ fn open(disk: &SimulatedDisk, mode: OpenMode) -> Arc<PartitionLog> {
     let config = TopicConfig::new(settings.into(), Arc::default()).unwrap();
     let (syncer, _) = Syncer::by_hand();
     let clock = Arc::new(SteppedClock::default());
-    let options = LogOptions { fsync: FsyncPolicy::Always, syncer, disk: Arc::new(disk.clone()), clock };
+    let options = LogOptions {
+        fsync: FsyncPolicy::Always,
+        syncer,
+        disk: Arc::new(disk.clone()),
+        clock,
+        topic_id: Uuid::nil(),
+    };
     let directory = PathBuf::from("/topic-0");
     PartitionLog::open("topic".into(), 0, directory, Arc::new(config), options, (mode, 0)).unwrap()
 }

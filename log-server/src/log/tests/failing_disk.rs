@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{append, batch, read_all};
 use crate::clock::SteppedClock;
 use crate::config::FsyncPolicy;
@@ -17,7 +19,13 @@ fn open(disk: &SimulatedDisk, mode: OpenMode) -> Arc<PartitionLog> {
     let config = TopicConfig::new(settings.into(), Arc::default()).unwrap();
     let (syncer, _) = Syncer::by_hand();
     let clock = Arc::new(SteppedClock::default());
-    let options = LogOptions { fsync: FsyncPolicy::Always, syncer, disk: Arc::new(disk.clone()), clock };
+    let options = LogOptions {
+        fsync: FsyncPolicy::Always,
+        syncer,
+        disk: Arc::new(disk.clone()),
+        clock,
+        topic_id: Uuid::nil(),
+    };
     let directory = PathBuf::from("/topic-0");
     (disk as &dyn Disk).create_dir_durably(&directory).unwrap();
     PartitionLog::open("topic".into(), 0, directory, Arc::new(config), options, (mode, 0)).unwrap()

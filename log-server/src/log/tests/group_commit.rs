@@ -8,8 +8,11 @@ use crate::log::Syncer;
 fn open_by_hand(directory: &Path) -> (Arc<PartitionLog>, Receiver<Arc<PartitionLog>>) {
     let config = Arc::new(TopicConfig::new(BTreeMap::new(), Arc::default()).unwrap());
     let (syncer, requests) = Syncer::by_hand();
-    let options =
-        LogOptions { fsync: FsyncPolicy::Always, syncer, ..LogOptions::system(FsyncPolicy::Never).unwrap() };
+    let options = LogOptions {
+        fsync: FsyncPolicy::Always,
+        syncer,
+        ..LogOptions::system(FsyncPolicy::Never, None).unwrap()
+    };
     let opening = (OpenMode::Clean, 0);
     let log = PartitionLog::open("topic".into(), 0, directory.to_owned(), config, options, opening).unwrap();
     (log, requests)
@@ -41,7 +44,7 @@ async fn many_writers_of_many_logs_all_hear_of_their_syncs() {
     const WRITERS: usize = 4;
     const APPENDS: usize = 25;
     let directory = tempfile::tempdir().unwrap();
-    let options = LogOptions::system(FsyncPolicy::Always).unwrap();
+    let options = LogOptions::system(FsyncPolicy::Always, None).unwrap();
     let config = Arc::new(
         TopicConfig::new(BTreeMap::from([("segment.bytes".to_owned(), "1000".to_owned())]), Arc::default())
             .unwrap(),

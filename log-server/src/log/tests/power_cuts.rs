@@ -10,6 +10,8 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use uuid::Uuid;
+
 use crate::clock::SteppedClock;
 use crate::config::FsyncPolicy;
 use crate::disk::simulated::SimulatedDisk;
@@ -149,7 +151,7 @@ impl Simulation {
     fn open(&self, mode: OpenMode) -> Result<Arc<PartitionLog>, crate::Error> {
         let (syncer, _) = Syncer::by_hand();
         let (disk, clock) = (Arc::new(self.disk.clone()), Arc::clone(&self.clock));
-        let options = LogOptions { fsync: self.fsync, syncer, disk, clock };
+        let options = LogOptions { fsync: self.fsync, syncer, disk, clock, topic_id: Uuid::nil() };
         let config = Arc::clone(&self.config);
         PartitionLog::open("topic".into(), 0, self.directory.clone(), config, options, (mode, self.log_start))
     }
