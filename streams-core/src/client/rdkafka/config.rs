@@ -13,9 +13,10 @@ use crate::config::{ConfigError, is_secret};
 /// Records and KiB that a producer holds before its user has to wait.
 const PRODUCER_MAX_MESSAGES: &str = "10000";
 const PRODUCER_MAX_KBYTES: &str = "8192";
-/// Requests on their way to a broker. With its default, 5, librdkafka's thread does not sleep while a partition's batch is
-/// under way and the next one's linger time is over: it asks for the time and polls its sockets until the answer comes.
-const PRODUCER_MAX_IN_FLIGHT: &str = "2";
+/// Requests on their way to a broker. With more, a first batch may get lost: a broker that knows nothing yet of a producer in a partition takes
+/// any sequence number, so that the second batch may be taken where the first was refused for a reason that passes ("not leader" while a
+/// topic is new); librdkafka then takes the first for acknowledged with it (`rd_kafka_dr_implicit_ack`), and never sends it again.
+const PRODUCER_MAX_IN_FLIGHT: &str = "1";
 
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
