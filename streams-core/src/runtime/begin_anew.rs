@@ -18,8 +18,9 @@ impl Worker {
     /// Copes with a failure, of one task or of the worker. What passes by itself is tried again from the last commit; what does
     /// not, or does not in `task.timeout.ms`, is the instance's to decide.
     pub(super) async fn recover(&mut self, task: Option<TaskId>, error: Error) {
-        if task.is_some_and(|task| !self.tasks.contains_key(&task)) {
-            // It was closed meanwhile, so that it is another owner's now.
+        let entry = task.map(|task| self.tasks.get(&task));
+        if entry.is_some_and(|entry| entry.is_none_or(|it| matches!(it.handle, TaskHandle::Waiting))) {
+            // It was closed meanwhile, so that it is another owner's now; or it was ended with all others, for what failed was theirs as well.
             return;
         }
         self.parts.status.note_error(task, &error);

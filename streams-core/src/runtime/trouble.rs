@@ -20,23 +20,31 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Trouble {
     since: Option<Instant>,
     pauses: u32,
+    /// The end of the latest pause: what fails before it fails for the same reason.
+    until: Option<Instant>,
     /// `task.timeout.ms`.
     patience: Duration,
 }
 
 impl Trouble {
     pub(super) fn new(patience: Duration) -> Self {
-        Trouble { since: None, pauses: 0, patience }
+        Trouble { since: None, pauses: 0, until: None, patience }
     }
 
-    /// Notes a failure; answers how long to wait before the next try, or that patience has run out.
+    /// Notes a failure; answers how long to wait before the next try, or that patience has run out. A producer that fails makes all tasks
+    /// fail, which is one failure: nothing is tried before the pause is over.
     pub(super) fn pause(&mut self) -> Option<Duration> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() > self.patience {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) > self.patience {
             return None;
+        }
+        if let Some(until) = self.until.filter(|until| now < *until) {
+            return Some(until - now);
         }
         let pause = PAUSE_FIRST.saturating_mul(1 << self.pauses.min(16)).min(PAUSE_MAX);
         self.pauses += 1;
+        self.until = Some(now + pause);
         Some(pause)
     }
 
@@ -44,6 +52,7 @@ impl Trouble {
     pub(super) fn is_over(&mut self) {
         self.since = None;
         self.pauses = 0;
+        self.until = None;
     }
 }
 
@@ -106,6 +115,8 @@ mod tests {
     async fn pauses_grow_until_patience_ends_and_begin_anew_after_a_commit() {
         let mut trouble = Trouble::new(Duration::from_secs(10));
         assert_eq!(trouble.pause(), Some(PAUSE_FIRST));
+        assert_eq!(trouble.pause(), Some(PAUSE_FIRST), "the next task fails for the same reason");
+        tokio::time::advance(PAUSE_FIRST).await;
         assert_eq!(trouble.pause(), Some(2 * PAUSE_FIRST));
         tokio::time::advance(Duration::from_secs(11)).await;
         assert_eq!(trouble.pause(), None);
