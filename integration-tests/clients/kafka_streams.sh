@@ -13,10 +13,12 @@ shift $(($# < 2 ? $# : 2))
 cases=("$@")
 [ ${#cases[@]} -gt 0 ] || cases=({wordcount,surge,fraud}:{at_least_once,exactly_once_v2})
 id=$(date +%s)
+state=$(mktemp -d)
+trap 'rm -rf "$state"' EXIT
 
 run() { # workload, guarantee
   local app=$1-$2-$id log began=$SECONDS
-  log=$("$bench" run --bootstrap "$bootstrap" --workload "$1" --threads 1 --guarantee "$2" --app-id "$app" 2>&1) ||
+  log=$("$bench" run --bootstrap "$bootstrap" --workload "$1" --threads 1 --guarantee "$2" --app-id "$app" --state-dir "$state/$app" 2>&1) ||
     { echo "feature $1-$2 FAILED the application: $(tail -n 1 <<<"$log")"; return 1; }
   echo "$log" | grep '^{' | tail -n 1
   log=$("$bench" verify --bootstrap "$bootstrap" --workload "$1" --records "$records" --output "$app-out" 2>&1) ||
