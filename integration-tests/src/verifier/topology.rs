@@ -104,7 +104,7 @@ pub(super) const SIGNED: &str = "signed";
 
 /// A number of 32 bits, and before it the process that wrote it.
 fn signed(number: i64) -> i64 {
-    i64::from(std::process::id()) << 32 | (number & i64::from(u32::MAX))
+    (i64::from(std::process::id()) << 32) | (number & i64::from(u32::MAX))
 }
 
 /// The process that wrote a signed number, and the number.
