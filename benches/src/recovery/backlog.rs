@@ -52,7 +52,7 @@ pub fn backlog(arguments: &ScenarioArguments) -> Result<(), Error> {
     let line = json!({
         "scenario": "backlog",
         "records": records,
-        "backlog_mb": records * BLOB_BYTES as u64 >> 20,
+        "backlog_mb": (records * BLOB_BYTES as u64) >> 20,
         "slow_us": stage.arguments.slow_us,
         "seconds": (ended - begun).as_secs_f64(),
         "records_per_s": pace(begun, ended).round(),

@@ -25,8 +25,6 @@ use super::rocks_load::{self, LoadFolder};
 use super::rocks_options::{DEFAULT_BUDGET_BYTES, SharedOptions};
 
 const BACKEND: &str = "rocksdb";
-/// What RocksDB adds to a write in a batch.
-const WRITE_OVERHEAD_BYTES: usize = 16;
 /// A memtable that is smaller than this is not worth a file, however short memory is: others hold it.
 const FLUSH_BYTES_MIN: u64 = 1 << 20;
 
@@ -251,8 +249,8 @@ impl TaskDatabase for RocksDatabase {
 
     fn write(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         let keyspaces = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-        let room = batch.byte_len() + batch.len() * WRITE_OVERHEAD_BYTES;
-        let mut writes = rocksdb::WriteBatch::with_capacity_bytes(room);
+        // RocksDB's own form of a write is no longer than ours, where keys and values are short.
+        let mut writes = rocksdb::WriteBatch::with_capacity_bytes(batch.byte_len());
         let mut current = None;
         for (keyspace, op) in batch.iter() {
             if current.as_ref().is_none_or(|(number, _)| *number != keyspace) {

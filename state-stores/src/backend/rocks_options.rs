@@ -7,13 +7,15 @@ use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, LogLevel, Options, Wr
 /// memtables.
 pub(crate) const DEFAULT_BUDGET_BYTES: usize = 128 << 20;
 /// The share of the budget that memtables may take; they are charged to the block cache as well.
-const WRITE_BUFFER_SHARE: usize = 3;
+const WRITE_BUFFER_SHARE: usize = 6;
 /// A column family's memtable is flushed at this size at the latest.
-const WRITE_BUFFER_BYTES: usize = 16 << 20;
+const WRITE_BUFFER_BYTES: usize = 8 << 20;
 /// Or at this part of what all memtables may take, for there are mostly several column families.
-const WRITE_BUFFER_PART: usize = 4;
+const WRITE_BUFFER_PART: usize = 3;
 /// RocksDB reserves the room of a memtable in steps, so it is not made smaller than this.
 const WRITE_BUFFER_BYTES_MIN: usize = 1 << 20;
+/// A memtable's filter of keys, as a part of its size; it is there from the first write on, and most memtables are small.
+const MEMTABLE_FILTER_SHARE: f64 = 0.01;
 /// The step in which a memtable grows: a small one, for many column families hold little.
 const ARENA_BLOCK_BYTES: usize = 128 << 10;
 /// Column families that are seldom written would else keep old write-ahead logs.
@@ -47,7 +49,7 @@ impl SharedOptions {
         options.set_write_buffer_size(part.clamp(WRITE_BUFFER_BYTES_MIN, WRITE_BUFFER_BYTES));
         options.set_arena_block_size(ARENA_BLOCK_BYTES);
         options.set_memtable_whole_key_filtering(true);
-        options.set_memtable_prefix_bloom_ratio(0.02);
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE);
         options.set_max_total_wal_size(WAL_BYTES);
         options.set_max_open_files(OPEN_FILES);
         options.set_compression_type(DBCompressionType::Lz4);

@@ -1,11 +1,11 @@
 //! Typed values in front of the bytes.
 
-use std::collections::{BTreeMap, btree_map};
 use std::ops::Bound;
 
 use hashbrown::HashTable;
 use streams_core::{Headers, Timestamp};
 
+use super::key_order::{KeyOrder, OrderRange};
 use super::write_layer::hash_key;
 
 /// How many entries one insertion looks at for room, so that none takes long.
@@ -62,7 +62,7 @@ pub(crate) struct Cache<T> {
     /// Changed entries that are being flushed, the next one last.
     flushing: Vec<u32>,
     /// Changed keys in order, kept up to date from the first scan on.
-    order: Option<BTreeMap<Box<[u8]>, u32>>,
+    order: Option<KeyOrder>,
     keep_old: bool,
     sequence: u64,
     hand: usize,
@@ -188,9 +188,10 @@ impl<T: Clone> Cache<T> {
             self.dirty.push(place);
             self.dirty_bytes += entry.bytes as usize;
             if let Some(order) = &mut self.order {
-                order.insert(entry.key.clone(), place);
+                order.insert(place, |place| &self.entries[place as usize].key);
             }
         }
+        let entry = &mut self.entries[place as usize];
         entry.used = true;
         entry.sequence = self.sequence;
         self.sequence += 1;
@@ -220,10 +221,10 @@ impl<T: Clone> Cache<T> {
 
     /// Notes that an entry is written below; `value_bytes` is the length of its bytes.
     pub(crate) fn flushed(&mut self, place: u32, value_bytes: usize) {
-        let entry = &mut self.entries[place as usize];
         if let Some(order) = &mut self.order {
-            order.remove(&entry.key);
+            order.remove(&self.entries[place as usize].key, |place| &self.entries[place as usize].key);
         }
+        let entry = &mut self.entries[place as usize];
         self.dirty_bytes -= entry.bytes as usize;
         entry.dirty = false;
         entry.base = Base::Unread;
@@ -267,43 +268,58 @@ impl<T: Clone> Cache<T> {
     /// Sorts the changed keys, and keeps them sorted.
     pub(crate) fn sort(&mut self) {
         if self.order.is_none() {
-            let changed = self.dirty.iter().chain(&self.flushing);
-            let keys = changed.map(|&place| (self.entries[place as usize].key.clone(), place));
-            self.order = Some(keys.collect());
+            let changed = self.dirty.iter().chain(&self.flushing).copied();
+            self.order = Some(KeyOrder::of(changed, |place| &self.entries[place as usize].key));
         }
+    }
+
+    /// Whether a scan has asked for the order of keys.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.order.is_some()
     }
 
     /// The changed entries between two bounds, which leave room for a key; [`Cache::sort`] comes first.
     pub(crate) fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> DirtyRange<'_, T> {
-        DirtyRange { cache: self, places: self.order.as_ref().map(|order| order.range::<[u8], _>(bounds)) }
+        let key_of = |place: u32| &*self.entries[place as usize].key;
+        DirtyRange { cache: self, places: self.order.as_ref().map(|order| order.range(bounds, key_of)) }
     }
 }
+
+/// What the allocator takes for a key and for what a value holds outside the entry, beside their bytes.
+const ALLOCATION_BYTES: usize = 32;
 
 /// What an entry costs: itself, its places in the table and in a list, its key, and its value's bytes, as a measure of
 /// what the value holds outside the entry.
 fn entry_bytes<T>(key: &[u8], value_bytes: usize) -> u32 {
-    let bytes = size_of::<Entry<T>>() + 2 * size_of::<u32>() + key.len() + value_bytes;
+    let bytes = size_of::<Entry<T>>() + 2 * size_of::<u32>() + ALLOCATION_BYTES + key.len() + value_bytes;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Changed entries between two bounds, from either end.
 pub(crate) struct DirtyRange<'a, T> {
     cache: &'a Cache<T>,
-    places: Option<btree_map::Range<'a, Box<[u8]>, u32>>,
+    places: Option<OrderRange<'a>>,
+}
+
+impl<'a, T> DirtyRange<'a, T> {
+    fn entry(&self, place: u32) -> (&'a [u8], Option<&'a T>) {
+        let entry = &self.cache.entries[place as usize];
+        (&entry.key, entry.value.as_ref())
+    }
 }
 
 impl<'a, T> Iterator for DirtyRange<'a, T> {
     type Item = (&'a [u8], Option<&'a T>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, &place) = self.places.as_mut()?.next()?;
-        Some((key, self.cache.entries[place as usize].value.as_ref()))
+        let place = self.places.as_mut()?.next()?;
+        Some(self.entry(place))
     }
 }
 
 impl<T> DoubleEndedIterator for DirtyRange<'_, T> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let (key, &place) = self.places.as_mut()?.next_back()?;
-        Some((key, self.cache.entries[place as usize].value.as_ref()))
+        let place = self.places.as_mut()?.next_back()?;
+        Some(self.entry(place))
     }
 }

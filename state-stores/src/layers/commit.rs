@@ -7,8 +7,7 @@ use streams_core::state::{
 };
 use streams_core::{Headers, Timestamp};
 
-use super::segments::{SEGMENT_LEN, segment_of};
-use super::write_layer::WriteLayer;
+use super::epoch_writes::EpochWrites;
 use super::{Layers, Place, unreadable};
 
 impl<T: Clone> Layers<T> {
@@ -116,7 +115,7 @@ impl<T: Clone> Layers<T> {
             Place::Whole(_) => None,
             Place::Segments(segments) => {
                 segments.drop_expired(&*self.database)?;
-                Some((WriteLayer::default(), Vec::new()))
+                Some((EpochWrites::default(), Vec::new()))
             }
         };
         for record in records {
@@ -132,13 +131,14 @@ impl<T: Clone> Layers<T> {
                         return Err(unreadable(&self.settings.name, short_key(record.key)));
                     };
                     segments.observe(time);
-                    key.clear();
-                    key.extend_from_slice(&segments.number(time).to_be_bytes());
-                    key.extend_from_slice(record.key);
-                    layer.put(key, value);
+                    let number = segments.number(time);
+                    layer.put(number, record.key, value);
                     if let Some(index) = &mut self.index {
-                        layer.put(index.key_for(key), value.map(|_| &[][..]));
+                        layer.put(!number, index.key_for(record.key), value.map(|_| &[][..]));
                     }
+                    key.clear();
+                    key.extend_from_slice(&number.to_be_bytes());
+                    key.extend_from_slice(record.key);
                     forget(&mut self.cache, key);
                 }
                 (place, _) => {
@@ -182,25 +182,24 @@ fn put(batch: &mut WriteBatch, keyspace: KeyspaceId, key: &[u8], value: Option<&
     }
 }
 
-/// Copies a layer's writes into the batch, those of dropped segments left out.
+/// Copies writes into the batch, those of dropped segments left out.
 fn stage_layer(
-    layer: &WriteLayer,
+    layer: &EpochWrites,
     place: &mut Place,
     database: &dyn TaskDatabase,
     batch: &mut WriteBatch,
 ) -> Result<(), StoreError> {
     let segments = match place {
         Place::Whole(keyspace) => {
-            layer.iter().for_each(|(key, value)| put(batch, *keyspace, key, value));
+            layer.iter().for_each(|(_, key, value)| put(batch, *keyspace, key, value));
             return Ok(());
         }
         Place::Segments(segments) => segments,
     };
-    for (key, value) in layer.iter() {
-        let number = segment_of(key);
+    for (number, key, value) in layer.iter() {
         if segments.was_live(number) {
             let keyspace = segments.make_keyspace(number, database)?;
-            put(batch, keyspace, &key[SEGMENT_LEN..], value);
+            put(batch, keyspace, key, value);
         }
     }
     segments.stage_clock(batch);

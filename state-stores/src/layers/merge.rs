@@ -17,7 +17,7 @@ pub(crate) struct Merge<'a, T> {
     pub(crate) store: &'a str,
     pub(crate) format: &'a dyn ValueFormat<T>,
     pub(crate) direction: Direction,
-    /// How many bytes at the front of a key name its segment; the database does not have them.
+    /// How many bytes at the front of a key in the cache name its segment; the other layers do not have them.
     pub(crate) prefix_len: usize,
     pub(crate) cache: Layer<DirtyRange<'a, T>>,
     pub(crate) pending: Layer<WriteRange<'a>>,
@@ -63,8 +63,8 @@ impl<'a, T: Clone> Merge<'a, T> {
         let skip = self.prefix_len;
         let heads = [
             self.cache.head.map(|(key, _)| &key[skip..]),
-            self.pending.head.map(|(key, _)| &key[skip..]),
-            self.sealed.head.map(|(key, _)| &key[skip..]),
+            self.pending.head.map(|(key, _)| key),
+            self.sealed.head.map(|(key, _)| key),
             self.database_head.as_ref().map(|(key, _)| &**key),
         ];
         let first = match self.direction {
@@ -98,7 +98,7 @@ impl<'a, T: Clone> Merge<'a, T> {
                 && let Some((key, value)) = layer.take()
                 && found.is_none()
             {
-                found = Some((&key[skip..], value.map_or(Ok(None), decode)?));
+                found = Some((key, value.map_or(Ok(None), decode)?));
             }
         }
         let mut below = None;

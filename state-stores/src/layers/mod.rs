@@ -7,9 +7,12 @@ mod access;
 mod browse;
 mod cache;
 mod commit;
+mod epoch_writes;
 mod format;
+mod key_order;
 mod measure;
 mod merge;
+mod place;
 mod scan;
 mod segment_scan;
 mod segments;
@@ -22,30 +25,22 @@ use std::sync::Arc;
 
 use streams_core::processor::RecordArena;
 use streams_core::serdes::SerdeError;
-use streams_core::state::{KeyspaceId, StoreError, StoreOperation, StoreSensors, TaskDatabase};
+use streams_core::state::{StoreError, StoreOperation, StoreSensors, TaskDatabase};
 use streams_core::{Headers, Timestamp};
 
 use cache::{Base, Cache};
+use epoch_writes::EpochWrites;
 pub(crate) use format::{Plain, Raw, Timestamped, ValueFormat};
 pub(crate) use merge::{Entry, Merge};
+pub(crate) use place::Place;
 pub(crate) use segment_scan::SegmentScan;
 pub(crate) use segments::{ENDLESS, SEGMENT_LEN, Segments};
 pub(crate) use state_store::layered_state_store;
 use time_index::TimeIndex;
-use write_layer::WriteLayer;
 
 /// What one store's cache may hold in one task, unless another number is given: typed values, counted by the length
 /// of their bytes and what keeping them costs.
 const DEFAULT_CACHE_BYTES: usize = 4 << 20;
-
-/// Where a store keeps its entries.
-#[derive(Debug)]
-pub(crate) enum Place {
-    /// All in one keyspace.
-    Whole(KeyspaceId),
-    /// In one keyspace for each span of time.
-    Segments(Segments),
-}
 
 /// How a store's layers are set up.
 #[derive(Debug, Clone)]
@@ -88,8 +83,8 @@ pub(crate) struct Layers<T> {
     /// The keys by time, where the store wants them.
     index: Option<TimeIndex>,
     cache: Cache<T>,
-    pending: WriteLayer,
-    sealed: WriteLayer,
+    pending: EpochWrites,
+    sealed: EpochWrites,
     /// An epoch is sealed and not yet retired, be it empty.
     epoch_sealed: bool,
     changelog: RecordArena,
@@ -116,8 +111,8 @@ impl<T: Clone> Layers<T> {
             place,
             index: None,
             cache,
-            pending: WriteLayer::default(),
-            sealed: WriteLayer::default(),
+            pending: EpochWrites::default(),
+            sealed: EpochWrites::default(),
             epoch_sealed: false,
             changelog: RecordArena::default(),
             value_bytes: Vec::new(),
@@ -185,13 +180,15 @@ impl<T: Clone> Layers<T> {
             Ok(value) => Ok((Some(value), bytes.len())),
             Err(source) => Err(unreadable(&self.settings.name, source)),
         };
-        if let Some(written) = self.pending.get(key).or_else(|| self.sealed.get(key)) {
+        let (segment, key) = self.place.split(key);
+        let written = self.pending.get(segment, key).or_else(|| self.sealed.get(segment, key));
+        if let Some(written) = written {
             return written.map_or(Ok((None, 0)), decode);
         }
-        let (keyspace, key) = match &self.place {
-            Place::Whole(keyspace) => (*keyspace, key),
-            Place::Segments(segments) => match segments.keyspace(segments::segment_of(key)) {
-                Some(keyspace) => (keyspace, &key[SEGMENT_LEN..]),
+        let keyspace = match &self.place {
+            Place::Whole(keyspace) => *keyspace,
+            Place::Segments(segments) => match segments.keyspace(segment) {
+                Some(keyspace) => keyspace,
                 None => return Ok((None, 0)),
             },
         };
@@ -245,10 +242,14 @@ impl<T: Clone> Layers<T> {
             let timestamp = time.map_or(timestamp, Timestamp::from_millis);
             self.changelog.push(Some(bare_key), bare_value, Some(timestamp), headers);
         }
+        if let Some(oldest) = self.place.newly_oldest() {
+            self.pending.drop_before(oldest);
+        }
         if self.place.is_live(key) {
-            self.pending.put(key, value);
+            let (segment, bare_key) = self.place.split(key);
+            self.pending.put(segment, bare_key, value);
             if let Some(index) = &mut self.index {
-                self.pending.put(index.key_for(key), value.map(|_| &[][..]));
+                self.pending.put(!segment, index.key_for(bare_key), value.map(|_| &[][..]));
             }
         }
         Ok(present)
@@ -325,23 +326,6 @@ impl<T: Clone> Layers<T> {
         }
         self.ended(begun, StoreOperation::Flush);
         Ok(())
-    }
-}
-
-impl Place {
-    /// How many bytes in front of a key the database does not see.
-    fn prefix_len(&self) -> usize {
-        match self {
-            Place::Whole(_) => 0,
-            Place::Segments(_) => SEGMENT_LEN,
-        }
-    }
-
-    fn is_live(&self, key: &[u8]) -> bool {
-        match self {
-            Place::Whole(_) => true,
-            Place::Segments(segments) => segments.is_live(segments::segment_of(key)),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use streams_core::state::{Direction, KeyValueIter, StoreError, StoreOperation};
 
+use super::epoch_writes::NO_SEGMENT;
 use super::merge::{Layer, Merge};
 use super::{Layers, Place, SEGMENT_LEN, segments};
 
@@ -33,13 +34,14 @@ impl<T: Clone> Layers<T> {
             Some(keyspace) => self.database.scan(keyspace, bounds, direction)?,
             None => Box::new(std::iter::empty()),
         };
-        let prefixed = segment.map(|number| within_segment(number, bounds));
-        let bounds = match &prefixed {
+        // The cache has the segment's number in front of a key.
+        let prefixed =
+            segment.filter(|_| self.cache.is_sorted()).map(|number| within_segment(number, bounds));
+        let in_cache = match &prefixed {
             Some((lower, upper)) => (lower.as_ref().map(Vec::as_slice), upper.as_ref().map(Vec::as_slice)),
             None => bounds,
         };
-        let prefix_len = segment.map_or(0, |_| SEGMENT_LEN);
-        let merge = self.merge(prefix_len, bounds, database, direction);
+        let merge = self.merge(segment, in_cache, bounds, database, direction);
         self.ended(begun, if segment.is_some() { StoreOperation::Fetch } else { StoreOperation::Range });
         merge
     }
@@ -56,30 +58,34 @@ impl<T: Clone> Layers<T> {
         let begun = self.begun();
         let (direction, number) = (Direction::Forward, segments::segment_of(lower));
         let between = |skip: usize| (Bound::Included(&lower[skip..]), Bound::Included(&upper[skip..]));
+        let bounds = between(SEGMENT_LEN);
         let database = match segments.keyspace(number) {
-            Some(keyspace) => self.database.scan(keyspace, between(SEGMENT_LEN), direction)?,
+            Some(keyspace) => self.database.scan(keyspace, bounds, direction)?,
             None => Box::new(std::iter::empty()),
         };
-        let visited = self.merge(SEGMENT_LEN, between(0), database, direction)?.visit(visit);
+        let visited = self.merge(Some(number), between(0), bounds, database, direction)?.visit(visit);
         self.ended(begun, StoreOperation::Fetch);
         visited
     }
 
+    /// All layers between two keys, which are `in_cache` where they have the segment's number in front.
     fn merge<'a>(
         &'a self,
-        prefix_len: usize,
+        segment: Option<i64>,
+        in_cache: (Bound<&[u8]>, Bound<&[u8]>),
         bounds: (Bound<&[u8]>, Bound<&[u8]>),
         database: KeyValueIter<'a>,
         direction: Direction,
     ) -> Result<Merge<'a, T>, StoreError> {
+        let number = segment.unwrap_or(NO_SEGMENT);
         let merge = Merge {
             store: &self.settings.name,
             format: &*self.format,
             direction,
-            prefix_len,
-            cache: Layer::new(self.cache.range(bounds), direction),
-            pending: Layer::new(self.pending.range(bounds), direction),
-            sealed: Layer::new(self.sealed.range(bounds), direction),
+            prefix_len: segment.map_or(0, |_| SEGMENT_LEN),
+            cache: Layer::new(self.cache.range(in_cache), direction),
+            pending: Layer::new(self.pending.range(number, bounds), direction),
+            sealed: Layer::new(self.sealed.range(number, bounds), direction),
             database,
             database_head: None,
         };

@@ -35,6 +35,8 @@ pub(crate) struct Segments {
     observed_ms: i64,
     /// The oldest segment that may be written, by that clock.
     oldest_live: i64,
+    /// What [`Segments::newly_oldest`] told last.
+    told_oldest: i64,
     /// Counts the entries of stores that keep duplicates.
     pub(crate) sequence: i32,
     clock: KeyspaceId,
@@ -66,6 +68,7 @@ impl Segments {
             time_of,
             observed_ms: -1,
             oldest_live: 0,
+            told_oldest: 0,
             sequence: 0,
             clock: database.keyspace(store)?,
             sealed: (-1, 0),
@@ -182,6 +185,12 @@ impl Segments {
     /// Whether a segment was live when the epoch was sealed.
     pub(crate) fn was_live(&self, number: i64) -> bool {
         number.max(!number) >= self.oldest_live(self.sealed.0)
+    }
+
+    /// The oldest segment that may be written, once after the clock has moved it.
+    pub(crate) fn newly_oldest(&mut self) -> Option<i64> {
+        let told = std::mem::replace(&mut self.told_oldest, self.oldest_live);
+        (told != self.oldest_live).then_some(self.oldest_live)
     }
 
     fn oldest_live(&self, clock_ms: i64) -> i64 {

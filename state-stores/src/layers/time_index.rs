@@ -12,7 +12,6 @@ use streams_core::state::{Direction, StoreError};
 use super::cache::Cache;
 use super::format::Nothing;
 use super::merge::Layer;
-use super::segments::segment_of;
 use super::{Entry, Layers, Merge, Place, SEGMENT_LEN};
 
 /// What a store with an index needs.
@@ -27,11 +26,10 @@ pub(super) struct TimeIndex {
 }
 
 impl TimeIndex {
-    /// The index's key for a key of the layers, which has its segment in front.
+    /// The index's key for a key of a segment.
     pub(super) fn key_for(&mut self, key: &[u8]) -> &[u8] {
         self.key.clear();
-        self.key.extend_from_slice(&(!segment_of(key)).to_be_bytes());
-        move_end_to_front(&key[SEGMENT_LEN..], self.suffix_len, &mut self.key);
+        move_end_to_front(key, self.suffix_len, &mut self.key);
         &self.key
     }
 }
@@ -91,24 +89,19 @@ impl<T: Clone> Layers<T> {
             Place::Whole(_) => None,
         };
         let direction = Direction::Forward;
+        let bounds = (Bound::Included(lower), Bound::Excluded(upper));
         let database = match keyspace {
-            Some(keyspace) => {
-                let bounds = (Bound::Included(lower), Bound::Excluded(upper));
-                self.database.scan(keyspace, bounds, direction)?
-            }
+            Some(keyspace) => self.database.scan(keyspace, bounds, direction)?,
             None => Box::new(std::iter::empty()),
         };
-        let within = |key: &[u8]| [&(!number).to_be_bytes(), key].concat();
-        let (lower, upper) = (within(lower), within(upper));
-        let bounds = (Bound::Included(&*lower), Bound::Excluded(&*upper));
         let merge = Merge {
             store: &self.settings.name,
             format: &Nothing,
             direction,
             prefix_len: SEGMENT_LEN,
             cache: Layer::new(index.nothing.range(bounds), direction),
-            pending: Layer::new(self.pending.range(bounds), direction),
-            sealed: Layer::new(self.sealed.range(bounds), direction),
+            pending: Layer::new(self.pending.range(!number, bounds), direction),
+            sealed: Layer::new(self.sealed.range(!number, bounds), direction),
             database,
             database_head: None,
         };

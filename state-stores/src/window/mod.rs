@@ -111,7 +111,7 @@ impl<K: 'static, T: Data> WindowStore<K, T> {
         let segments = Segments::open(name, interval_ms, retention_ms, key_schema::start_of, &*database)?;
         let mut layer_settings = settings.layers.clone();
         if settings.retain_duplicates && !layer_settings.caching {
-            // Every put has a key of its own and reads are scans, which never ask for what is unchanged.
+            // Duplicates are read by scans only, which the cache serves with changes alone: there are none.
             layer_settings.cache_bytes = Some(0);
         }
         let mut layers = Layers::new(layer_settings, format, database, Place::Segments(segments));

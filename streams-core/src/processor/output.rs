@@ -8,20 +8,40 @@ use rustc_hash::FxHashMap;
 use crate::record::Headers;
 use crate::time::Timestamp;
 
+/// Room for so many records, and so many bytes of theirs, is kept for the next ones; what is beyond it is given back.
+const ROOM_RECORDS: usize = 4_096;
+const ROOM_BYTES: usize = 512 << 10;
+
+/// Where bytes lie in a buffer, which one step may fill without a limit; a length of `u32::MAX` is null.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: usize,
+    len: u32,
+}
+
+impl Span {
+    const NULL: Span = Span { start: 0, len: u32::MAX };
+
+    /// Kafka's protocol has no keys and values of 2 GiB and more.
+    fn new(range: Option<Range<usize>>) -> Self {
+        range.map_or(Span::NULL, |range| Span { start: range.start, len: range.len() as u32 })
+    }
+
+    fn of(self, bytes: &[u8]) -> Option<&[u8]> {
+        (self.len != u32::MAX).then(|| &bytes[self.start..][..self.len as usize])
+    }
+}
+
 /// A serialized record within a [`RecordArena`].
 #[derive(Debug, Clone)]
 pub struct StoredRecord {
-    key: Option<Range<u32>>,
-    value: Option<Range<u32>>,
+    key: Span,
+    value: Span,
     /// The timestamp that it is to carry; none lets the broker stamp it.
     pub timestamp: Option<Timestamp>,
     /// Its headers.
     pub headers: Headers,
 }
-
-/// Room that an arena keeps for the next records.
-const KEPT_BYTES: usize = 1 << 20;
-const KEPT_RECORDS: usize = 16 << 10;
 
 /// Serialized records, their bytes in one buffer.
 #[derive(Debug, Default)]
@@ -39,14 +59,14 @@ impl RecordArena {
         timestamp: Option<Timestamp>,
         headers: Headers,
     ) {
-        let key = key.map(|key| self.append(key));
-        let value = value.map(|value| self.append(value));
+        let key = Span::new(key.map(|key| append(&mut self.bytes, key)));
+        let value = Span::new(value.map(|value| append(&mut self.bytes, value)));
         self.records.push(StoredRecord { key, value, timestamp, headers });
     }
 
     /// The records with their bytes: key, value, the rest.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (Option<&[u8]>, Option<&[u8]>, &StoredRecord)> {
-        self.records.iter().map(|record| (self.slice(&record.key), self.slice(&record.value), record))
+        self.records.iter().map(|record| (record.key.of(&self.bytes), record.value.of(&self.bytes), record))
     }
 
     /// How many records it holds.
@@ -66,21 +86,21 @@ impl RecordArena {
 
     /// Forgets the records and keeps a little room.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_BYTES);
-        self.records.clear();
-        self.records.shrink_to(KEPT_RECORDS);
+        forget(&mut self.bytes, &mut self.records);
     }
+}
 
-    fn append(&mut self, bytes: &[u8]) -> Range<u32> {
-        let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(bytes);
-        start..self.bytes.len() as u32
-    }
+fn append(bytes: &mut Vec<u8>, new: &[u8]) -> Range<usize> {
+    let start = bytes.len();
+    bytes.extend_from_slice(new);
+    start..bytes.len()
+}
 
-    fn slice(&self, range: &Option<Range<u32>>) -> Option<&[u8]> {
-        range.as_ref().map(|range| &self.bytes[range.start as usize..range.end as usize])
-    }
+fn forget<R>(bytes: &mut Vec<u8>, records: &mut Vec<R>) {
+    bytes.clear();
+    bytes.shrink_to(ROOM_BYTES);
+    records.clear();
+    records.shrink_to(ROOM_RECORDS);
 }
 
 /// A record for a user's or a repartition topic.
@@ -91,10 +111,10 @@ pub struct OutputRecord {
     /// The partition that the topology chose; none leaves it to the default, murmur2 of the key.
     pub partition: Option<i32>,
     /// Where its key and value lie.
-    key: Option<Range<usize>>,
-    value: Option<Range<usize>>,
+    key: Span,
+    value: Span,
     /// How many bytes at the key's front choose the partition (less than all for windowed keys).
-    partition_key_len: usize,
+    partition_key_len: u32,
     /// Its event time.
     pub timestamp: Timestamp,
     /// Its headers.
@@ -166,12 +186,12 @@ impl Output {
         headers: Headers,
     ) {
         let key_len = key.as_ref().map_or(0, |key| key.len());
-        let partition_key_len = key_len.saturating_sub(partition_key_suffix);
+        let partition_key_len = key_len.saturating_sub(partition_key_suffix) as u32;
         self.records.push(OutputRecord {
             topic,
             partition,
-            key,
-            value,
+            key: Span::new(key),
+            value: Span::new(value),
             partition_key_len,
             timestamp,
             headers,
@@ -181,12 +201,12 @@ impl Output {
     /// The records in the order of sending.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = OutputView<'_>> {
         self.records.iter().map(|record| {
-            let key = record.key.clone().map(|range| &self.bytes[range]);
+            let key = record.key.of(&self.bytes);
             OutputView {
                 topic: &self.topics[record.topic as usize],
                 key,
-                partition_key: key.map(|key| &key[..record.partition_key_len]),
-                value: record.value.clone().map(|range| &self.bytes[range]),
+                partition_key: key.map(|key| &key[..record.partition_key_len as usize]),
+                value: record.value.of(&self.bytes),
                 record,
             }
         })
@@ -202,9 +222,14 @@ impl Output {
         self.records.is_empty()
     }
 
-    /// How many bytes wait.
+    /// How many bytes of keys and values wait.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// How many bytes of memory what waits takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.len() + self.records.len() * size_of::<OutputRecord>()
     }
 
     /// Takes the records out for the producer and goes on with the room of `spare`, an output that the producer has
@@ -222,16 +247,35 @@ impl Output {
         spare
     }
 
-    /// Forgets the records, once the producer has them; keeps the room and the topics' numbers.
+    /// Forgets the records, once the producer has them; keeps a little room and the topics' numbers.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.records.clear();
+        forget(&mut self.bytes, &mut self.records);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_burst_took_is_given_back() {
+        let mut output = Output::default();
+        let topic = output.topic(&"t".into());
+        let mut arena = RecordArena::default();
+        for _ in 0..3 * ROOM_RECORDS {
+            let start = output.byte_len();
+            output.buffer().extend_from_slice(&[1; 300]);
+            output.push(topic, None, None, Some(start..start + 300), 0, Timestamp::ZERO, Headers::new());
+            arena.push(Some(b"k"), Some(&[1; 300]), None, Headers::new());
+        }
+        assert!(output.memory_bytes() > 3 * ROOM_RECORDS * 300);
+        let spare = output.take(Output::default());
+        assert_eq!(output.memory_bytes(), 0);
+        let _ = output.take(spare);
+        arena.clear();
+        assert!(output.bytes.capacity() <= ROOM_BYTES && output.records.capacity() <= ROOM_RECORDS);
+        assert!(arena.bytes.capacity() <= ROOM_BYTES && arena.records.capacity() <= ROOM_RECORDS);
+    }
 
     #[test]
     fn taking_swaps_the_room_and_keeps_the_numbers() {

@@ -29,8 +29,9 @@ use crate::topology::TaskId;
 const SLICE: Duration = Duration::from_millis(2);
 const SLICE_RECORDS_MIN: usize = 32;
 const SLICE_RECORDS_MAX: usize = 4096;
-/// Records processed while a commit is under way, at most: their outputs wait in memory until it has ended.
-const HELD_RECORDS_MAX: usize = 20_000;
+/// Records processed while a commit is under way, at most: their changelog records wait in memory until it has ended, as their
+/// outputs do, which have a bound of their own.
+const HELD_RECORDS_MAX: usize = 8_192;
 /// Between two requests for a commit, where the first is not answered.
 const COMMIT_REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a busy task notes its progress for others to see.

@@ -8,7 +8,7 @@ use crate::task::{DeserializationPolicy, RetryPolicy, TaskConfig};
 
 /// The part of the memory budget for uncommitted changes: on their way they exist several times, in the store, in
 /// the changelog's records and in the commit's batch.
-const UNCOMMITTED_PART: u64 = 16;
+const UNCOMMITTED_PART: u64 = 8;
 /// The part of the memory budget for what tasks gather while they are restored.
 const LOAD_PART: u64 = 4;
 

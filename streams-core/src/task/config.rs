@@ -19,7 +19,7 @@ pub struct TaskConfig {
     pub buffered_records_per_partition: usize,
     /// A partition with more bytes waiting is to be paused.
     pub buffered_bytes_per_partition: usize,
-    /// A batch ends when so many bytes wait for the producer.
+    /// A batch ends when what waits for the producer takes so many bytes of memory.
     pub max_output_bytes: usize,
     /// A commit is asked for when the stores hold so many bytes of uncommitted writes.
     pub max_uncommitted_bytes: usize,
@@ -57,9 +57,9 @@ impl Default for TaskConfig {
         TaskConfig {
             max_task_idle: Some(Duration::ZERO),
             buffered_records_per_partition: 1000,
-            buffered_bytes_per_partition: 4 * MIB,
-            max_output_bytes: 4 * MIB,
-            max_uncommitted_bytes: 64 * MIB,
+            buffered_bytes_per_partition: 2 * MIB,
+            max_output_bytes: MIB,
+            max_uncommitted_bytes: 32 * MIB,
             max_load_bytes: 32 * MIB,
             max_cache_bytes: 10 * MIB,
             emit_interval: Duration::from_secs(1),

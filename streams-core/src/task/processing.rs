@@ -108,7 +108,7 @@ impl<M: FetchedRecord> StreamTask<M> {
             if self.graph.shared.commit_requested {
                 break Stopped::CommitRequested;
             }
-            if self.graph.shared.output.byte_len() >= self.config.max_output_bytes {
+            if self.graph.shared.output.memory_bytes() >= self.config.max_output_bytes {
                 break Stopped::OutputFull;
             }
         };

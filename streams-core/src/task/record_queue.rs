@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::vec;
 
 use super::error::TaskError;
 use crate::processor::{SourceDecoder, SourceError, Timed};
@@ -30,7 +31,9 @@ pub(super) struct RecordQueue<M> {
     /// The source's index in the graph.
     pub(super) source: u32,
     pub(super) decoder: Arc<dyn SourceDecoder>,
-    records: VecDeque<M>,
+    /// As they were fetched, batch by batch: none of them is empty.
+    batches: VecDeque<vec::IntoIter<M>>,
+    len: usize,
     bytes: usize,
     /// The event time of the first record, once it is known.
     head: Option<Timed>,
@@ -51,7 +54,7 @@ pub(super) struct RecordQueue<M> {
 
 impl<M> std::fmt::Debug for RecordQueue<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} records, {} bytes", self.partition, self.records.len(), self.bytes)
+        write!(f, "{}: {} records, {} bytes", self.partition, self.len, self.bytes)
     }
 }
 
@@ -66,7 +69,8 @@ impl<M: FetchedRecord> RecordQueue<M> {
             partition,
             source,
             decoder,
-            records: VecDeque::new(),
+            batches: VecDeque::new(),
+            len: 0,
             bytes: 0,
             head: None,
             partition_time: Timestamp::UNKNOWN,
@@ -81,7 +85,7 @@ impl<M: FetchedRecord> RecordQueue<M> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.records.len()
+        self.len
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -89,16 +93,16 @@ impl<M: FetchedRecord> RecordQueue<M> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len == 0
     }
 
-    /// Adds fetched records, in the order of their offsets.
+    /// Adds fetched records, in the order of their offsets. A vector of them is kept as it is, not copied.
     pub(super) fn extend(&mut self, records: impl IntoIterator<Item = M>) {
-        for record in records {
-            self.bytes += record.size();
-            self.records.push_back(record);
-        }
-        if !self.records.is_empty() {
+        let records: Vec<M> = records.into_iter().collect();
+        if !records.is_empty() {
+            self.len += records.len();
+            self.bytes += records.iter().map(FetchedRecord::size).sum::<usize>();
+            self.batches.push_back(records.into_iter());
             self.idle_until = None;
         }
     }
@@ -121,7 +125,9 @@ impl<M: FetchedRecord> RecordQueue<M> {
         refuse: &mut dyn FnMut(&TopicPartition, &M, SourceError) -> Result<(), TaskError>,
     ) -> Result<Option<Timestamp>, TaskError> {
         while self.head.is_none() {
-            let Some(record) = self.records.front() else { return Ok(None) };
+            let Some(record) = self.batches.front().and_then(|batch| batch.as_slice().first()) else {
+                return Ok(None);
+            };
             match self.decoder.time(record, self.partition_time, now) {
                 Ok(timed) if timed.timestamp >= Timestamp::ZERO => self.head = Some(timed),
                 Ok(_) => {
@@ -140,15 +146,14 @@ impl<M: FetchedRecord> RecordQueue<M> {
     /// Takes the first record, whose time was found; it counts as consumed only by [`RecordQueue::consume`].
     pub(super) fn take_head(&mut self) -> Option<(M, Timed)> {
         let timed = self.head.take()?;
-        let record = self.records.pop_front()?;
-        self.bytes -= record.size().min(self.bytes);
-        Some((record, timed))
+        Some((self.pop()?, timed))
     }
 
     /// Puts a record back that was taken, to be taken again.
     pub(super) fn put_back(&mut self, record: M, timestamp: Timestamp) {
         self.bytes += record.size();
-        self.records.push_front(record);
+        self.len += 1;
+        self.batches.push_front(vec![record].into_iter());
         self.head = Some(Timed { timestamp, decoded: None });
     }
 
@@ -163,9 +168,7 @@ impl<M: FetchedRecord> RecordQueue<M> {
     /// (control records of transactions come behind the last record).
     pub(super) fn offset_to_commit(&self) -> Option<i64> {
         match self.position {
-            Some(position) if self.records.is_empty() => {
-                Some(self.consumed.unwrap_or(position).max(position))
-            }
+            Some(position) if self.is_empty() => Some(self.consumed.unwrap_or(position).max(position)),
             _ => self.consumed,
         }
     }
@@ -173,8 +176,8 @@ impl<M: FetchedRecord> RecordQueue<M> {
     /// Says once when the partition is to be paused, and once when it is to be resumed: at half the limit, so that
     /// the fetch has time before the queue runs dry.
     pub(super) fn flow_change(&mut self) -> Option<Flow> {
-        let full = self.records.len() > self.limits.records || self.bytes > self.limits.bytes;
-        let low = self.records.len() <= self.limits.records / 2 && self.bytes <= self.limits.bytes / 2;
+        let full = self.len > self.limits.records || self.bytes > self.limits.bytes;
+        let low = self.len <= self.limits.records / 2 && self.bytes <= self.limits.bytes / 2;
         if full && !self.paused {
             self.paused = true;
             return Some(Flow::Pause);
@@ -187,10 +190,20 @@ impl<M: FetchedRecord> RecordQueue<M> {
     }
 
     fn drop_first(&mut self) {
-        if let Some(record) = self.records.pop_front() {
-            self.bytes -= record.size().min(self.bytes);
+        if let Some(record) = self.pop() {
             self.consume(&record);
         }
+    }
+
+    fn pop(&mut self) -> Option<M> {
+        let batch = self.batches.front_mut()?;
+        let record = batch.next()?;
+        if batch.as_slice().is_empty() {
+            self.batches.pop_front();
+        }
+        self.len -= 1;
+        self.bytes -= record.size().min(self.bytes);
+        Some(record)
     }
 }
 
