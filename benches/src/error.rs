@@ -83,7 +83,7 @@ pub enum Error {
         /// The topic.
         topic: String,
         /// Why.
-        source: streams_dsl::client::ClientError,
+        source: Box<streams_dsl::client::ClientError>,
     },
     /// The log server's.
     #[error(transparent)]

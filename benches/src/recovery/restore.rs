@@ -80,8 +80,10 @@ fn restores(stage: &Stage, program: &Path, name: &str) -> Result<Vec<Value>, Err
 /// Records a second of fetching all partitions of a topic without doing anything with them.
 async fn fetch_only(stage: &Stage, topic: &str) -> Result<f64, Error> {
     let ends = stage.broker.ends(topic)?;
-    let client =
-        |fault: streams_dsl::client::ClientError| Error::Fetch { topic: topic.to_owned(), source: fault };
+    let client = |fault: streams_dsl::client::ClientError| Error::Fetch {
+        topic: topic.to_owned(),
+        source: Box::new(fault),
+    };
     let begun = Instant::now();
     let properties = ClientProperties::new(&stage.bootstrap, "fetch-only");
     let consumer = DataConsumer::start(&properties, "fetch-only", BUFFER_BYTES).map_err(client)?;

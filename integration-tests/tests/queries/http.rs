@@ -49,20 +49,7 @@ async fn the_service_shows_keys_pages_metrics_and_status() {
     assert_eq!(get_json(at, "/stores/counts/keys/coffee").await.1["found"], false);
 
     // Pages come in the order of the keys of all partitions, each entry once.
-    let mut words = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/stores/counts/entries?prefix=w&limit=7&timeout_ms=10000{cursor}");
-        let (status, page) = get_json(at, &path).await;
-        assert_eq!(status, 200, "{page}");
-        let entries = page["entries"].as_array().unwrap();
-        assert!(entries.len() <= 7 && entries.iter().all(|entry| entry["value"] == 2), "{page}");
-        words.extend(entries.iter().map(|entry| entry["key"].as_str().unwrap().to_owned()));
-        match page["cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
+    let words = words_by_pages(at).await;
     assert_eq!(words, (0..30).map(|number| format!("w{number:02}")).collect::<Vec<_>>());
     let (_, page) = get_json(at, "/stores/counts/entries?start=w10&end=w13&reverse=true").await;
     assert_eq!(page["entries"].as_array().unwrap().len(), 3, "{page}");
@@ -82,10 +69,35 @@ async fn the_service_shows_keys_pages_metrics_and_status() {
     let status = status.await;
     assert_eq!(status["stores"][0]["partitions"][1]["owner"], at.to_string(), "{status}");
     assert_eq!(status["instances"][0]["application_server"], at.to_string());
-    let metrics = until("the metrics count the records", async || {
+    check_metrics(at).await;
+    streams.shutdown().await.unwrap();
+    assert!(TcpStream::connect(at).await.is_err(), "the service ends with the application");
+}
+
+async fn words_by_pages(at: SocketAddr) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/stores/counts/entries?prefix=w&limit=7&timeout_ms=10000{cursor}");
+        let (status, page) = get_json(at, &path).await;
+        assert_eq!(status, 200, "{page}");
+        let entries = page["entries"].as_array().unwrap();
+        assert!(entries.len() <= 7 && entries.iter().all(|entry| entry["value"] == 2), "{page}");
+        words.extend(entries.iter().map(|entry| entry["key"].as_str().unwrap().to_owned()));
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    words
+}
+
+async fn check_metrics(at: SocketAddr) {
+    until("the metrics count the records", async || {
         let (_, text) = get(at, "/metrics").await;
-        text.contains("kafka_streams_stream_task_metrics_process_total").then_some(text)
-    });
+        text.contains("kafka_streams_stream_task_metrics_process_total").then_some(())
+    })
+    .await;
     for name in [
         "kafka_streams_stream_processor_node_metrics_record_e2e_latency",
         "kafka_streams_stream_topic_metrics_records_consumed_total",
@@ -100,9 +112,6 @@ async fn the_service_shows_keys_pages_metrics_and_status() {
     ] {
         assert!(metrics_contain(&get(at, "/metrics").await.1, name), "{name}");
     }
-    drop(metrics.await);
-    streams.shutdown().await.unwrap();
-    assert!(TcpStream::connect(at).await.is_err(), "the service ends with the application");
 }
 
 fn metrics_contain(text: &str, name: &str) -> bool {
