@@ -169,8 +169,8 @@ mod tests {
             let key_of = |place: u32| &bytes[place as usize][..];
             let mut map = BTreeMap::new();
             let mut early = Vec::new();
-            for place in 0..bytes.len().min(first) {
-                map.entry(bytes[place]).or_insert_with(|| { early.push(place as u32); place as u32 });
+            for (place, key) in bytes.iter().enumerate().take(first) {
+                map.entry(*key).or_insert_with(|| { early.push(place as u32); place as u32 });
             }
             let mut order = KeyOrder::of(early.into_iter(), key_of);
             for (place, key) in bytes.iter().enumerate().skip(first) {
