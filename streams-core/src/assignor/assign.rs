@@ -35,7 +35,8 @@ pub fn assign(tasks: &[TaskInput], members: &[MemberInput], options: &AssignorOp
     if view.members.is_empty() {
         return Assignment::default();
     }
-    let targets = place(&view, &quotas(&view, preferred_counts(&view, options)));
+    let owned = counts(&view, |task| view.owner[task]);
+    let targets = place(&view, &quotas(&view, &owned, preferred_counts(&view, options)));
     let placed = hold_back(&view, targets, options);
     let standby = standbys(&view, &placed, options);
     withhold(&view, &placed.active, &placed.warm_up, standby)
@@ -43,19 +44,19 @@ pub fn assign(tasks: &[TaskInput], members: &[MemberInput], options: &AssignorOp
 
 /// How many tasks of each sub-topology members have, counting a task that nobody runs for the member that is ready to.
 fn preferred_counts(view: &GroupView<'_>, options: &AssignorOptions) -> Counts {
+    let ready = |task: usize| {
+        let holders = view.holders(task).iter().map(|(member, _)| *member);
+        let ready = holders.filter(|member| view.lag(task, *member) <= options.acceptable_recovery_lag);
+        ready.max_by_key(|member| (view.progress(task, *member), std::cmp::Reverse(*member)))
+    };
+    counts(view, |task| view.owner[task].or_else(|| ready(task)))
+}
+
+/// How many tasks of each sub-topology fall to each member.
+fn counts(view: &GroupView<'_>, member_of: impl Fn(usize) -> Option<usize>) -> Counts {
     let mut counts = vec![vec![0; view.members.len()]; view.sub_topologies.len()];
     for (row, range) in counts.iter_mut().zip(&view.sub_topologies) {
-        for task in range.clone() {
-            let ready = || {
-                let holders = view.holders(task).iter().map(|(member, _)| *member);
-                let ready =
-                    holders.filter(|member| view.lag(task, *member) <= options.acceptable_recovery_lag);
-                ready.max_by_key(|member| (view.progress(task, *member), std::cmp::Reverse(*member)))
-            };
-            if let Some(member) = view.owner[task].or_else(ready) {
-                row[member] += 1;
-            }
-        }
+        range.clone().filter_map(&member_of).for_each(|member| row[member] += 1);
     }
     counts
 }

@@ -2,7 +2,9 @@
 //!
 //! A member's ideal share is its part of the capacity. It gets that share rounded down or up, three times over: of each sub-topology, of
 //! all tasks with state (and of all without), and of all tasks. Such a rounding always exists, since the ideal shares
-//! are themselves a flow through the network below and its bounds are whole numbers. Among the roundings, one near to what members have now is taken.
+//! are themselves a flow through the network below and its bounds are whole numbers. Among the roundings one is taken in which nobody gives a
+//! task away, if there is any; else one near to what members have now. After a round in which tasks were taken away there is always one
+//! of the first kind, namely that round's own, so that the next round gives and takes nothing: no group is rebalanced for ever.
 
 use super::circulation::Circulation;
 use super::group_view::GroupView;
@@ -10,8 +12,8 @@ use super::group_view::GroupView;
 /// Tasks by sub-topology and member.
 pub(super) type Counts = Vec<Vec<u64>>;
 
-/// Turns the counts that members have (or are preferred to have) into the counts they are to have.
-pub(super) fn quotas(view: &GroupView<'_>, mut counts: Counts) -> Counts {
+/// Turns the counts that members are preferred to have into the counts they are to have; `owned` is what they run.
+pub(super) fn quotas(view: &GroupView<'_>, owned: &Counts, mut counts: Counts) -> Counts {
     let shares = Shares::new(view);
     for (sub_topology, row) in counts.iter_mut().enumerate() {
         shares.cut(sub_topology, row);
@@ -20,7 +22,10 @@ pub(super) fn quotas(view: &GroupView<'_>, mut counts: Counts) -> Counts {
         shares.fill(sub_topology, &mut counts);
         shares.level(sub_topology, &mut counts);
     }
-    repair(&shares, counts)
+    match repair(&shares, &counts, Some(owned)) {
+        Some(kept) => kept,
+        None => repair(&shares, &counts, None).unwrap_or(counts),
+    }
 }
 
 /// Everyone's share of everything.
@@ -97,10 +102,11 @@ impl<'a> Shares<'a> {
     }
 }
 
-/// Evens out what single sub-topologies cannot see: shares of all tasks with state, without, and of all.
+/// Evens out what single sub-topologies cannot see: shares of all tasks with state, without, and of all. With `owned`
+/// nobody gets less than that; none if this cannot be.
 // A member's number names nodes of the network, too, so the loops run over numbers.
 #[allow(clippy::needless_range_loop)]
-fn repair(shares: &Shares<'_>, counts: Counts) -> Counts {
+fn repair(shares: &Shares<'_>, counts: &Counts, owned: Option<&Counts>) -> Option<Counts> {
     let (rows, members) = (counts.len(), shares.capacity.len());
     let (hub, class_node) = (0, |class: usize, member: usize| 1 + rows + class * members + member);
     let member_node = |member: usize| 1 + rows + 2 * members + member;
@@ -110,7 +116,12 @@ fn repair(shares: &Shares<'_>, counts: Counts) -> Counts {
         network.arc(hub, 1 + row, *tasks, (*tasks, *tasks));
         for member in 0..members {
             let node = class_node(shares.class[row], member);
-            arcs[row].push(network.arc(1 + row, node, counts[row][member], shares.bounds(*tasks, member)));
+            let (least, most) = shares.bounds(*tasks, member);
+            let least = owned.map_or(least, |owned| least.max(owned[row][member]));
+            if least > most {
+                return None;
+            }
+            arcs[row].push(network.arc(1 + row, node, counts[row][member], (least, most)));
         }
     }
     for member in 0..members {
@@ -128,8 +139,8 @@ fn repair(shares: &Shares<'_>, counts: Counts) -> Counts {
         network.arc(member_node(member), hub, all.1, shares.bounds(all.0, member));
     }
     let balanced = network.repair();
-    debug_assert!(balanced, "the ideal shares are within all bounds, so whole ones exist");
-    arcs.iter().map(|row| row.iter().map(|arc| network.flow(*arc)).collect()).collect()
+    debug_assert!(balanced || owned.is_some(), "the ideal shares are within all bounds, so whole ones exist");
+    balanced.then(|| arcs.iter().map(|row| row.iter().map(|arc| network.flow(*arc)).collect()).collect())
 }
 
 fn total(counts: &Counts, member: usize) -> u64 {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::assignor::{Assignment, AssignorOptions, MemberInput, TaskId, TaskInput, assign};
 
-/// Rounds after which nothing may move any more.
+/// Rounds after which nothing may move any more: one takes away, one gives, and standbys may be placed anew behind that.
 const ROUNDS_TO_SETTLE: usize = 3;
 
 fn tasks(sub_topologies: &[(u32, bool)]) -> Vec<TaskInput> {
@@ -183,6 +183,22 @@ proptest! {
         check_balance(&tasks, &members, &settled);
         prop_assert!(settled.members.values().all(|assigned| assigned.warm_up.is_empty()));
     }
+}
+
+#[test]
+fn a_rounding_that_takes_nothing_away_is_taken() {
+    // Each round used to give a task of one sub-topology and take one of another away, for ever.
+    let tasks = tasks(&[(5, false), (4, true), (2, false), (10, false), (5, false)]);
+    let claims = [(3, 6, 0), (3, 7, 0), (1, 1, 2), (1, 2, 2), (3, 8, 3)];
+    let mut members: Vec<MemberInput> =
+        [1, 3, 3, 2].iter().zip(0..).map(|(capacity, number)| member(number, *capacity)).collect();
+    for (sub_topology, partition, owner) in claims {
+        members[owner].active.push(TaskId::new(sub_topology, partition));
+        members[owner].generation = 0;
+    }
+    let (settled, _) = settle(&tasks, &mut members, &AssignorOptions::default());
+    assert!(!settled.follow_up());
+    check_balance(&tasks, &members, &settled);
 }
 
 #[test]
