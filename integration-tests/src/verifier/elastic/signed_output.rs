@@ -91,7 +91,8 @@ impl SignedOutput {
             let before = output.moments.partition_point(|moment| *moment <= span.begin_ms);
             let behind = output.moments.partition_point(|moment| *moment < span.end_ms);
             let writer = |number: Option<usize>| output.writers.get(number?);
-            let stayed = writer(before.checked_sub(1)) == writer(Some(behind));
+            // The output may end with the span, so it is the last record within it that counts.
+            let stayed = writer(before.checked_sub(1)) == writer(behind.checked_sub(1));
             let pause = longest(&output.moments, span.begin_ms, span.end_ms);
             if stayed { kept.push(pause) } else { moved.push(pause) }
         }
