@@ -1,10 +1,10 @@
 //! What happens to a record that a node cannot process.
 
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 use super::error::{ProcessorError, ProcessorErrorKind};
+use super::policy::Policy;
 use crate::record::RecordContext;
 use crate::state::StoreError;
 
@@ -46,46 +46,13 @@ pub type ProcessingHandler = dyn Fn(&FailedStep<'_>) -> Respond + Send + Sync;
 
 /// What to do when a node fails to process a record (`processing.exception.handler`, KIP-1033): the record is dropped
 /// at that node, and its other ways through the topology go on.
-#[derive(Clone, Default)]
-pub enum ProcessingPolicy {
-    /// The task ends with the error.
-    #[default]
-    Fail,
-    /// The record is dropped and counted.
-    Continue,
-    /// The record is sent to this topic as it came, and counted as dropped.
-    DeadLetter(Arc<str>),
-    /// The user decides.
-    Ask(Arc<ProcessingHandler>),
-}
-
-impl fmt::Debug for ProcessingPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProcessingPolicy::Fail => "Fail",
-            ProcessingPolicy::Continue => "Continue",
-            ProcessingPolicy::DeadLetter(_) => "DeadLetter",
-            ProcessingPolicy::Ask(_) => "Ask",
-        })
-    }
-}
+pub type ProcessingPolicy = Policy<ProcessingHandler>;
 
 impl ProcessingPolicy {
-    /// Whether nodes must be called so that a panic is an error of theirs: where it does not end the task anyway.
-    pub(super) fn outlives_panics(&self) -> bool {
-        !matches!(self, ProcessingPolicy::Fail)
-    }
-
     /// The answer to a failed step. A storage that fails is never passed over, for records would be lost without a trace;
     /// nor is a bound that the application wants kept.
     pub(super) fn respond(&self, step: &FailedStep<'_>) -> Respond {
-        match self {
-            _ if is_lasting(step.error) => Respond::Fail,
-            ProcessingPolicy::Fail => Respond::Fail,
-            ProcessingPolicy::Continue => Respond::Continue,
-            ProcessingPolicy::DeadLetter(topic) => Respond::DeadLetter(Arc::clone(topic)),
-            ProcessingPolicy::Ask(handler) => handler(step),
-        }
+        if is_lasting(step.error) { Respond::Fail } else { self.answer(|handler| handler(step)) }
     }
 }
 

@@ -1,11 +1,10 @@
 //! What happens to a record that cannot be sent.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use super::error::RecordPart;
 use super::failure::{Respond, panic_message};
+use super::policy::Policy;
 use crate::record::RecordContext;
 
 /// A record that cannot be sent for good, as a production handler sees it: either it cannot be serialized, or the producer
@@ -34,50 +33,19 @@ pub struct FailedDelivery<'a> {
 /// A user's own decision about records that cannot be sent. It may be called from several threads.
 pub type ProductionHandler = dyn Fn(&FailedDelivery<'_>) -> Respond + Send + Sync;
 
-/// What to do with records that cannot be sent for good (`production.exception.handler`, KIP-210 and KIP-399).
-#[derive(Clone, Default)]
-pub enum ProductionPolicy {
-    /// The task ends with the error.
-    #[default]
-    Fail,
-    /// The record is dropped and counted.
-    Continue,
-    /// A record that cannot be serialized is dropped, and its input record sent to this topic as it came; a record that is
-    /// refused is sent there itself.
-    DeadLetter(Arc<str>),
-    /// The user decides.
-    Ask(Arc<ProductionHandler>),
-}
+/// What to do with records that cannot be sent for good (`production.exception.handler`, KIP-210 and KIP-399). A dead-letter
+/// topic takes the input record where its result cannot be serialized, else the refused record itself.
+pub type ProductionPolicy = Policy<ProductionHandler>;
 
 impl ProductionPolicy {
     /// The answer to a record that cannot be sent. A handler that panics has decided nothing: the task ends with the error.
     pub fn respond(&self, failed: &FailedDelivery<'_>) -> Respond {
-        match self {
-            ProductionPolicy::Fail => Respond::Fail,
-            ProductionPolicy::Continue => Respond::Continue,
-            ProductionPolicy::DeadLetter(topic) => Respond::DeadLetter(Arc::clone(topic)),
-            ProductionPolicy::Ask(handler) => catch_unwind(AssertUnwindSafe(|| handler(failed)))
-                .unwrap_or_else(|panic| {
-                    let message = panic_message(panic.as_ref());
-                    tracing::error!(topic = failed.topic, message, "the production handler panicked");
-                    Respond::Fail
-                }),
-        }
-    }
-
-    /// Whether it may pass a record over.
-    pub(crate) fn may_pass_over(&self) -> bool {
-        !matches!(self, ProductionPolicy::Fail)
-    }
-}
-
-impl fmt::Debug for ProductionPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProductionPolicy::Fail => "Fail",
-            ProductionPolicy::Continue => "Continue",
-            ProductionPolicy::DeadLetter(_) => "DeadLetter",
-            ProductionPolicy::Ask(_) => "Ask",
+        self.answer(|handler| {
+            catch_unwind(AssertUnwindSafe(|| handler(failed))).unwrap_or_else(|panic| {
+                let message = panic_message(panic.as_ref());
+                tracing::error!(topic = failed.topic, message, "the production handler panicked");
+                Respond::Fail
+            })
         })
     }
 }

@@ -169,7 +169,7 @@ impl Shared {
 
     /// Finds out, once for all records, whether nodes must be called so that a panic is an error of theirs.
     pub(super) fn note_whether_to_guard(&mut self) {
-        self.guards_panics = self.processing.outlives_panics() || self.retries.max.is_some_and(|max| max > 0);
+        self.guards_panics = self.processing.may_pass_over() || self.retries.max.is_some_and(|max| max > 0);
     }
 
     /// A number that grows with everything that is done to stores and the output.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::{ErrorPolicy, StreamsConfig};
-use crate::processor::{ProcessingPolicy, ProductionPolicy};
-use crate::task::{DeserializationPolicy, RetryPolicy, TaskConfig};
+use crate::processor::{Policy, ProductionPolicy};
+use crate::task::{RetryPolicy, TaskConfig};
 
 /// The part of the memory budget for uncommitted changes: on their way they exist several times, in the store, in
 /// the changelog's records and in the commit's batch.
@@ -24,19 +24,12 @@ pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
         // The consumer's budget bounds the queues.
         buffered_records_per_partition: usize::MAX,
         buffered_bytes_per_partition: usize::MAX,
-        deserialization: match (&config.handlers.deserialization, config.deserialization_errors) {
-            (Some(handler), _) => DeserializationPolicy::Ask(Arc::clone(handler)),
-            (None, ErrorPolicy::Fail) => DeserializationPolicy::Fail,
-            (None, ErrorPolicy::Continue) => dead_letter_topic(config)
-                .map_or(DeserializationPolicy::Continue, DeserializationPolicy::DeadLetter),
-        },
-        processing: match (&config.handlers.processing, config.processing_errors) {
-            (Some(handler), _) => ProcessingPolicy::Ask(Arc::clone(handler)),
-            (None, ErrorPolicy::Fail) => ProcessingPolicy::Fail,
-            (None, ErrorPolicy::Continue) => {
-                dead_letter_topic(config).map_or(ProcessingPolicy::Continue, ProcessingPolicy::DeadLetter)
-            }
-        },
+        deserialization: policy(
+            config,
+            config.handlers.deserialization.as_ref(),
+            config.deserialization_errors,
+        ),
+        processing: policy(config, config.handlers.processing.as_ref(), config.processing_errors),
         production: production_policy(config),
         retry: RetryPolicy { max: config.retry_max, backoff: config.retry_backoff },
         ..TaskConfig::default()
@@ -45,11 +38,15 @@ pub(super) fn task_config(config: &StreamsConfig, tasks: usize) -> TaskConfig {
 
 /// What to do with records that cannot be sent.
 pub(super) fn production_policy(config: &StreamsConfig) -> ProductionPolicy {
-    match (&config.handlers.production, config.production_errors) {
-        (Some(handler), _) => ProductionPolicy::Ask(Arc::clone(handler)),
-        (None, ErrorPolicy::Fail) => ProductionPolicy::Fail,
+    policy(config, config.handlers.production.as_ref(), config.production_errors)
+}
+
+fn policy<H: ?Sized>(config: &StreamsConfig, handler: Option<&Arc<H>>, errors: ErrorPolicy) -> Policy<H> {
+    match (handler, errors) {
+        (Some(handler), _) => Policy::Ask(Arc::clone(handler)),
+        (None, ErrorPolicy::Fail) => Policy::Fail,
         (None, ErrorPolicy::Continue) => {
-            dead_letter_topic(config).map_or(ProductionPolicy::Continue, ProductionPolicy::DeadLetter)
+            dead_letter_topic(config).map_or(Policy::Continue, Policy::DeadLetter)
         }
     }
 }

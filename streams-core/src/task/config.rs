@@ -1,11 +1,10 @@
 //! How a task is to behave.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::retry::{RetryPolicy, Tried};
-use crate::processor::{ProcessingPolicy, ProductionPolicy, Respond, Shared, SourceError};
+use crate::processor::{Policy, ProcessingPolicy, ProductionPolicy, Respond, Shared, SourceError};
 use crate::record::{FetchedRecord, TopicPartition};
 use crate::topology::TaskId;
 
@@ -94,44 +93,17 @@ pub type DeserializationHandler = dyn Fn(&FailedRecord<'_>, &SourceError) -> Res
 
 /// What to do with records that cannot be deserialized or have no valid time
 /// (`deserialization.exception.handler`).
-#[derive(Clone, Default)]
-pub enum DeserializationPolicy {
-    /// The task ends with the error.
-    #[default]
-    Fail,
-    /// The record is dropped and counted.
-    Continue,
-    /// The record is sent to this topic as it came, and counted as dropped.
-    DeadLetter(Arc<str>),
-    /// The user decides.
-    Ask(Arc<DeserializationHandler>),
-}
+pub type DeserializationPolicy = Policy<DeserializationHandler>;
 
 impl DeserializationPolicy {
     /// The answer to a record that cannot be read.
     pub(super) fn respond(&self, record: &FailedRecord<'_>, error: &SourceError) -> Respond {
         match (self, error) {
             // A node behind the source failed: the processing policy has decided already.
-            (_, SourceError::Process(_)) | (DeserializationPolicy::Fail, _) => Respond::Fail,
+            (_, SourceError::Process(_)) => Respond::Fail,
             // As in Kafka, a time that is no time is a question of the extractor, not of this policy.
-            (
-                DeserializationPolicy::Continue | DeserializationPolicy::DeadLetter(_),
-                SourceError::InvalidTimestamp { .. },
-            ) => Respond::Fail,
-            (DeserializationPolicy::Continue, _) => Respond::Continue,
-            (DeserializationPolicy::DeadLetter(topic), _) => Respond::DeadLetter(Arc::clone(topic)),
-            (DeserializationPolicy::Ask(handler), _) => handler(record, error),
+            (Policy::Continue | Policy::DeadLetter(_), SourceError::InvalidTimestamp { .. }) => Respond::Fail,
+            _ => self.answer(|handler| handler(record, error)),
         }
-    }
-}
-
-impl fmt::Debug for DeserializationPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DeserializationPolicy::Fail => "Fail",
-            DeserializationPolicy::Continue => "Continue",
-            DeserializationPolicy::DeadLetter(_) => "DeadLetter",
-            DeserializationPolicy::Ask(_) => "Ask",
-        })
     }
 }
