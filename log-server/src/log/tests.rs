@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 mod damaged_tails;
 mod failing_disk;
@@ -13,7 +14,10 @@ mod power_cuts;
 mod sync_journal;
 
 use super::*;
+use crate::clock::SteppedClock;
 use crate::config::FsyncPolicy;
+use crate::disk::Disk;
+use crate::disk::simulated::SimulatedDisk;
 use crate::protocol::ErrorCode;
 use crate::records::{BatchBuilder, BatchHeader, NewRecord, Records};
 use crate::topics::TopicConfig;
@@ -24,6 +28,23 @@ fn open(directory: &Path, configs: &[(&str, &str)], mode: OpenMode) -> Arc<Parti
     let config = Arc::new(TopicConfig::new(overrides, Arc::default()).unwrap());
     let options = LogOptions::system(FsyncPolicy::Never, None).unwrap();
     PartitionLog::open("topic".into(), 0, directory.to_owned(), config, options, (mode, 0)).unwrap()
+}
+
+/// On a simulated disk; nothing is synced but by hand.
+fn open_simulated(disk: &SimulatedDisk, segment_bytes: usize, mode: OpenMode) -> Arc<PartitionLog> {
+    let settings = [("segment.bytes".to_owned(), segment_bytes.to_string())];
+    let config = TopicConfig::new(settings.into(), Arc::default()).unwrap();
+    let (syncer, _) = Syncer::by_hand();
+    let options = LogOptions {
+        fsync: FsyncPolicy::Always,
+        syncer,
+        disk: Arc::new(disk.clone()),
+        clock: Arc::new(SteppedClock::default()),
+        topic_id: Uuid::nil(),
+    };
+    let directory = PathBuf::from("/topic-0");
+    (disk as &dyn Disk).create_dir_durably(&directory).unwrap();
+    PartitionLog::open("topic".into(), 0, directory, Arc::new(config), options, (mode, 0)).unwrap()
 }
 
 fn batch(values: &[&str], timestamp: i64) -> Bytes {

@@ -8,17 +8,12 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use uuid::Uuid;
-
-use super::{append, batch};
-use crate::clock::SteppedClock;
-use crate::config::FsyncPolicy;
+use super::{append, batch, open_simulated};
 use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
-use crate::log::{Isolation, LogOptions, OpenMode, PartitionLog, Syncer};
+use crate::log::{Isolation, OpenMode, PartitionLog};
 use crate::protocol::ErrorCode;
 use crate::records::{BatchHeader, Records};
-use crate::topics::TopicConfig;
 
 const TRIALS: u32 = 150;
 /// How much of the end is damaged.
@@ -31,19 +26,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 fn open(disk: &SimulatedDisk, mode: OpenMode) -> Arc<PartitionLog> {
-    let settings = [("segment.bytes".to_owned(), SEGMENT_BYTES.to_string())];
-    let config = TopicConfig::new(settings.into(), Arc::default()).unwrap();
-    let (syncer, _) = Syncer::by_hand();
-    let clock = Arc::new(SteppedClock::default());
-    let options = LogOptions {
-        fsync: FsyncPolicy::Always,
-        syncer,
-        disk: Arc::new(disk.clone()),
-        clock,
-        topic_id: Uuid::nil(),
-    };
-    let directory = PathBuf::from("/topic-0");
-    PartitionLog::open("topic".into(), 0, directory, Arc::new(config), options, (mode, 0)).unwrap()
+    open_simulated(disk, SEGMENT_BYTES, mode)
 }
 
 fn value(number: i64) -> String {

@@ -1,34 +1,14 @@
 //! A disk without space, and one that cannot sync.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::{append, batch, read_all};
-use crate::clock::SteppedClock;
-use crate::config::FsyncPolicy;
-use crate::disk::Disk;
+use super::{append, batch, open_simulated, read_all};
 use crate::disk::simulated::SimulatedDisk;
-use crate::log::{LogOptions, OpenMode, PartitionLog, Syncer};
+use crate::log::{OpenMode, PartitionLog};
 use crate::protocol::ErrorCode;
-use crate::topics::TopicConfig;
 
 fn open(disk: &SimulatedDisk, mode: OpenMode) -> Arc<PartitionLog> {
-    let settings = [("segment.bytes".to_owned(), "1000".to_owned())];
-    let config = TopicConfig::new(settings.into(), Arc::default()).unwrap();
-    let (syncer, _) = Syncer::by_hand();
-    let clock = Arc::new(SteppedClock::default());
-    let options = LogOptions {
-        fsync: FsyncPolicy::Always,
-        syncer,
-        disk: Arc::new(disk.clone()),
-        clock,
-        topic_id: Uuid::nil(),
-    };
-    let directory = PathBuf::from("/topic-0");
-    (disk as &dyn Disk).create_dir_durably(&directory).unwrap();
-    PartitionLog::open("topic".into(), 0, directory, Arc::new(config), options, (mode, 0)).unwrap()
+    open_simulated(disk, 1_000, mode)
 }
 
 #[test]
