@@ -1,9 +1,9 @@
 //! What is asked, and what came of it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde::Serialize;
+
+use crate::verifier::SiteOptions;
 
 /// What is asked, of whom.
 #[derive(Debug, Clone, Args)]
@@ -26,12 +26,9 @@ pub struct QueryPlan {
     /// Partitions of the store.
     #[arg(long, default_value_t = 4)]
     pub partitions: i32,
-    /// A broker that is there (host:port), instead of a log server that is started.
-    #[arg(long, env = "KAFKA_BOOTSTRAP")]
-    pub bootstrap: Option<String>,
-    /// Keeps state, data and logs here, instead of in a temporary directory.
-    #[arg(long)]
-    pub dir: Option<PathBuf>,
+    /// On what.
+    #[command(flatten)]
+    pub site: SiteOptions,
 }
 
 impl Default for QueryPlan {
@@ -43,8 +40,7 @@ impl Default for QueryPlan {
             timeout_ms: 10,
             keys: 2_000,
             partitions: 4,
-            bootstrap: None,
-            dir: None,
+            site: SiteOptions::default(),
         }
     }
 }

@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use streams_dsl::client::wire::{NewTopic, WireClient, WireConfig};
 
 use super::plan::{QueryFigures, QueryPlan};
 use super::storm::{ask, expected, word};
 use crate::http_client::HttpClient;
 use crate::scenario::until;
 use crate::topics::Topics;
-use crate::verifier::{BrokerProcess, Process};
+use crate::verifier::Process;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -34,24 +33,19 @@ struct Instance {
 /// # Panics
 /// When what must come to be does not within the limit of [`until`].
 pub async fn query(plan: &QueryPlan, program: &Path) -> Outcome<QueryFigures> {
-    let temporary = tempfile::tempdir()?;
-    let dir = plan.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&dir)?;
-    let broker = match &plan.bootstrap {
-        Some(_) => None,
-        None => Some(BrokerProcess::start(program, dir.join("broker")).await?),
-    };
-    let given = plan.bootstrap.clone();
-    let bootstrap = given.or(broker.as_ref().map(|broker| broker.address().to_string())).unwrap_or_default();
-    let topics = Topics::new(&bootstrap, "queries");
+    let site = plan.site.prepare(program).await?;
+    let topics = Topics::new(&site.bootstrap, "queries");
     let application_id = topics.name("app");
-    create_topics(&bootstrap, &application_id, plan.partitions).await?;
+    topics.create("app-lines", plan.partitions).await;
+    topics.create("app-counts", 1).await;
     let start = async |number: usize| -> Outcome<Instance> {
         let mut command = Command::new(program);
-        command.args(["queried", "--bootstrap", &bootstrap, "--application-id", &application_id]);
-        command.arg("--state-dir").arg(dir.join(format!("state-{number}")));
-        let log =
-            OpenOptions::new().create(true).append(true).open(dir.join(format!("instance-{number}.log")))?;
+        command.args(["queried", "--bootstrap", &site.bootstrap, "--application-id", &application_id]);
+        command.arg("--state-dir").arg(site.dir.join(format!("state-{number}")));
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(site.dir.join(format!("instance-{number}.log")))?;
         let mut process = Process::start(command.stderr(log).stdout(Stdio::piped()))?;
         let address = process.first_line().await?.parse()?;
         Ok(Instance { process, address })
@@ -92,16 +86,6 @@ pub async fn query(plan: &QueryPlan, program: &Path) -> Outcome<QueryFigures> {
     end(&mut second.process).await?;
     end(&mut first.process).await?;
     Ok(figures)
-}
-
-async fn create_topics(bootstrap: &str, application_id: &str, partitions: i32) -> Outcome<()> {
-    let wire = WireClient::new(WireConfig::new(bootstrap));
-    let new = [("lines", partitions), ("counts", 1)]
-        .map(|(topic, partitions)| NewTopic::new(format!("{application_id}-{topic}"), partitions));
-    for (topic, created) in wire.create_topics(&new, false).await? {
-        created.map_err(|fault| format!("{topic}: {fault}"))?;
-    }
-    Ok(())
 }
 
 /// How many tasks an instance runs.

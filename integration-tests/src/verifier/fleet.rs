@@ -19,6 +19,19 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 const START_MAX: Duration = Duration::from_secs(10);
 const SIGTERM: i32 = 15;
 
+/// What every application of the verifier is told, and then what this run says.
+pub(super) fn settings(guarantee: &str, session_ms: u64, sets: &[String]) -> Vec<String> {
+    let mut settings = vec![
+        format!("processing.guarantee={guarantee}"),
+        format!("session.timeout.ms={session_ms}"),
+        "commit.interval.ms=100".to_owned(),
+        // Each update comes out, so that each can be looked at.
+        "statestore.cache.max.bytes=0".to_owned(),
+    ];
+    settings.extend(sets.iter().cloned());
+    settings
+}
+
 /// The instances of an application, each with a state directory and a log of its own.
 #[derive(Debug)]
 pub(super) struct Fleet {

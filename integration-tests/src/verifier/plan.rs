@@ -1,11 +1,11 @@
 //! What a run of the verifier does.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::application::Application;
+use super::site::SiteOptions;
 
 /// Which application runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +56,7 @@ pub struct Plan {
     /// `at_least_once` or `exactly_once_v2`.
     #[arg(long, default_value = "exactly_once_v2")]
     pub guarantee: String,
-    /// Which faults happen.
+    /// Which faults happen; `broker` needs a log server that is started.
     #[arg(long = "fault", value_enum, value_delimiter = ',', default_value = "kill")]
     pub faults: Vec<Fault>,
     /// How many faults happen.
@@ -86,15 +86,12 @@ pub struct Plan {
     /// How long the instances may take in the end to process what is left, in seconds.
     #[arg(long, default_value_t = 120)]
     pub patience_s: u64,
-    /// A broker that is there (host:port), instead of a log server that is started; `--fault broker` needs the latter.
-    #[arg(long, env = "KAFKA_BOOTSTRAP")]
-    pub bootstrap: Option<String>,
+    /// On what; `--fault broker` needs a log server that is started.
+    #[command(flatten)]
+    pub site: SiteOptions,
     /// Any setting of the application by its key, as key=value; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Keeps state, data and logs here, instead of in a temporary directory.
-    #[arg(long)]
-    pub dir: Option<PathBuf>,
 }
 
 impl Plan {
@@ -128,9 +125,8 @@ impl Default for Plan {
             pause_ms: vec![500, 5_000],
             session_ms: 6_000,
             patience_s: 120,
-            bootstrap: None,
+            site: SiteOptions::default(),
             sets: Vec::new(),
-            dir: None,
         }
     }
 }

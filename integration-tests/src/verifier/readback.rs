@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use streams_dsl::TopicPartition;
-use streams_dsl::client::wire::{Isolation, OffsetSpec, WireClient, WireConfig};
+use streams_dsl::client::wire::{Isolation, NewTopic, OffsetSpec, WireClient, WireConfig};
 use streams_dsl::client::{
     ClientProperties, DataConsumer, FetchAssignment, FetchEvent, FetchFrom, FetchedMessage,
 };
@@ -30,8 +30,12 @@ impl Reader {
         Reader { wire: WireClient::new(WireConfig::new(bootstrap)), bootstrap: bootstrap.to_owned() }
     }
 
-    pub(super) fn wire(&self) -> &WireClient {
-        &self.wire
+    /// Creates topics.
+    pub(super) async fn create_topics(&self, topics: &[NewTopic]) -> Outcome<()> {
+        for (topic, created) in self.wire.create_topics(topics, false).await? {
+            created.map_err(|fault| format!("{topic}: {fault}"))?;
+        }
+        Ok(())
     }
 
     /// The broker's address.

@@ -1,6 +1,6 @@
 //! One run: start everything, let it suffer, judge.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use streams_dsl::client::wire::NewTopic;
 
-use super::broker_process::BrokerProcess;
 use super::chaos::{Tally, World, rage};
 use super::figures::Figures;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, settings};
 use super::input::feed;
 use super::plan::{Fault, Plan};
 use super::proxy::Proxy;
 use super::readback::Reader;
+use super::site::Site;
 use super::topology::{DATA, name, outputs};
 use super::verdict::judge;
 
@@ -27,32 +27,22 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// When the run itself cannot go on, which says nothing about the application.
 pub async fn verify(plan: &Plan, verifier: &Path) -> Outcome<Figures> {
     let begun = Instant::now();
-    let temporary = tempfile::tempdir()?;
-    let dir = plan.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-    std::fs::create_dir_all(&dir)?;
+    let mut site = plan.site.prepare(verifier).await?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let prefix = format!("verifier-{}-{}", plan.seed, since.as_millis());
-    let broker = match &plan.bootstrap {
-        Some(_) => None,
-        None => Some(BrokerProcess::start(verifier, dir.join("broker")).await?),
-    };
-    let bootstrap = match (&plan.bootstrap, &broker) {
-        (Some(given), _) => given.clone(),
-        (None, Some(broker)) => broker.address().to_string(),
-        (None, None) => return Err("no broker".into()),
-    };
-    if broker.is_none() && plan.faults.contains(&Fault::Broker) {
+    if site.broker.is_none() && plan.faults.contains(&Fault::Broker) {
         return Err(
             "a broker that is there already cannot be killed: leave `broker` out of the faults".into()
         );
     }
-    let reader = Reader::new(&bootstrap);
+    let reader = Reader::new(&site.bootstrap);
     create_topics(&reader, plan, &prefix).await?;
-    let mut world = world(plan, verifier, &dir, &bootstrap, &prefix, broker).await?;
+    let mut world = world(plan, verifier, &mut site, &prefix).await?;
     (0..plan.instances).try_for_each(|number| world.fleet.start(number))?;
     let over = Arc::new(AtomicBool::new(false));
     let data: Arc<str> = name(&prefix, DATA).into();
-    let feeding = tokio::spawn(feed(bootstrap, Arc::clone(&data), plan.clone(), Arc::clone(&over)));
+    let feeding =
+        tokio::spawn(feed(site.bootstrap.clone(), Arc::clone(&data), plan.clone(), Arc::clone(&over)));
     let tally = rage(plan, &mut world).await;
     over.store(true, Ordering::Release);
     let (sent, tally) = (feeding.await??, tally?);
@@ -76,36 +66,23 @@ pub async fn verify(plan: &Plan, verifier: &Path) -> Outcome<Figures> {
     Ok(figures)
 }
 
-async fn world(
-    plan: &Plan,
-    verifier: &Path,
-    dir: &Path,
-    bootstrap: &str,
-    prefix: &str,
-    broker: Option<BrokerProcess>,
-) -> Outcome<World> {
+/// The processes, and the site's broker, which may be killed as well.
+async fn world(plan: &Plan, verifier: &Path, site: &mut Site, prefix: &str) -> Outcome<World> {
     let mut proxies = Vec::new();
     let mut addresses = Vec::new();
     for _ in 0..plan.instances {
         if plan.needs_proxy() {
-            let proxy = Proxy::start(bootstrap.parse()?).await?;
+            let proxy = Proxy::start(site.bootstrap.parse()?).await?;
             addresses.push(proxy.address().to_string());
             proxies.push(proxy);
         } else {
-            addresses.push(bootstrap.to_owned());
+            addresses.push(site.bootstrap.clone());
         }
     }
-    let mut sets = vec![
-        format!("processing.guarantee={}", plan.guarantee),
-        format!("session.timeout.ms={}", plan.session_ms),
-        "commit.interval.ms=100".to_owned(),
-        // Each update comes out, so that each can be looked at.
-        "statestore.cache.max.bytes=0".to_owned(),
-    ];
-    sets.extend(plan.sets.iter().cloned());
-    let logs: PathBuf = dir.to_owned();
-    let fleet = Fleet::new(verifier.to_owned(), logs, &addresses, plan.program.into(), prefix, &sets);
-    Ok(World { fleet, broker, proxies })
+    let sets = settings(&plan.guarantee, plan.session_ms, &plan.sets);
+    let dir = site.dir.clone();
+    let fleet = Fleet::new(verifier.to_owned(), dir, &addresses, plan.program.into(), prefix, &sets);
+    Ok(World { fleet, broker: site.broker.take(), proxies })
 }
 
 async fn create_topics(reader: &Reader, plan: &Plan, prefix: &str) -> Outcome<()> {
@@ -114,10 +91,7 @@ async fn create_topics(reader: &Reader, plan: &Plan, prefix: &str) -> Outcome<()
         // Event times lie in the past; nothing may expire.
         .map(|topic| NewTopic::new(name(prefix, topic), plan.partitions).config("retention.ms", "-1"))
         .collect();
-    for (topic, created) in reader.wire().create_topics(&new, false).await? {
-        created.map_err(|fault| format!("{topic}: {fault}"))?;
-    }
-    Ok(())
+    reader.create_topics(&new).await
 }
 
 fn named(tally: &Tally) -> std::collections::BTreeMap<String, u64> {

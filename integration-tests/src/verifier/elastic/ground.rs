@@ -6,16 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use streams_dsl::client::wire::NewTopic;
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::options::ElasticOptions;
 use super::signed_output::SignedOutput;
 use super::steady_input::{SteadyInput, feed};
 use crate::verifier::application::Application;
-use crate::verifier::broker_process::BrokerProcess;
-use crate::verifier::fleet::Fleet;
+use crate::verifier::fleet::{Fleet, settings};
 use crate::verifier::readback::Reader;
+use crate::verifier::site::Site;
 use crate::verifier::status_report::{StatusLine, now_ms};
 use crate::verifier::topology::{DATA, DEAD, DOUBLED, DOUBLES, SIGNED, name};
 
@@ -43,8 +42,7 @@ pub(super) struct Ground {
     over: Arc<AtomicBool>,
     feeding: Option<JoinHandle<Outcome<SteadyInput>>>,
     // Behind the fleet, whose instances end before their broker.
-    _broker: Option<BrokerProcess>,
-    _temporary: TempDir,
+    _site: Site,
 }
 
 /// What a run has left.
@@ -62,35 +60,18 @@ impl Ground {
         verifier: &Path,
         instances: usize,
     ) -> Outcome<Self> {
-        let temporary = tempfile::tempdir()?;
-        let dir = options.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-        std::fs::create_dir_all(&dir)?;
+        let site = options.site.prepare(verifier).await?;
         let prefix = format!("elastic-{}-{}", options.seed, now_ms());
-        let (broker, bootstrap) = match &options.bootstrap {
-            Some(given) => (None, given.clone()),
-            None => {
-                let broker = BrokerProcess::start(verifier, dir.join("broker")).await?;
-                let address = broker.address().to_string();
-                (Some(broker), address)
-            }
-        };
-        let reader = Reader::new(&bootstrap);
+        let reader = Reader::new(&site.bootstrap);
         let topic = |topic: &str| NewTopic::new(name(&prefix, topic), options.partitions);
         // The broker's clock tells when each result came.
         let output = |output: &&str| topic(output).config("message.timestamp.type", "LogAppendTime");
         let mut topics: Vec<NewTopic> = outputs(options.application).iter().map(output).collect();
         topics.push(topic(DATA));
-        for (topic, created) in reader.wire().create_topics(&topics, false).await? {
-            created.map_err(|fault| format!("{topic}: {fault}"))?;
-        }
-        let mut sets = vec![
-            format!("processing.guarantee={}", options.guarantee),
-            format!("session.timeout.ms={}", options.session_ms),
-            "commit.interval.ms=100".to_owned(),
-            "statestore.cache.max.bytes=0".to_owned(),
-        ];
-        sets.extend(options.sets.iter().cloned());
-        let addresses = vec![bootstrap.clone(); instances];
+        reader.create_topics(&topics).await?;
+        let sets = settings(&options.guarantee, options.session_ms, &options.sets);
+        let addresses = vec![site.bootstrap.clone(); instances];
+        let dir = site.dir.clone();
         let fleet =
             Fleet::new(verifier.to_owned(), dir, &addresses, options.application, &prefix, &sets).reporting();
         let over = Arc::new(AtomicBool::new(false));
@@ -102,8 +83,7 @@ impl Ground {
             reader,
             over,
             feeding: None,
-            _broker: broker,
-            _temporary: temporary,
+            _site: site,
         })
     }
 

@@ -1,10 +1,9 @@
 //! What the commands have in common.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use crate::verifier::application::Application;
+use crate::verifier::site::SiteOptions;
 
 /// What runs, on what, under which load.
 #[derive(Debug, Clone, Args)]
@@ -30,15 +29,12 @@ pub struct ElasticOptions {
     /// `session.timeout.ms` of the instances.
     #[arg(long, default_value_t = 6_000)]
     pub session_ms: u64,
-    /// A broker that is there (host:port), instead of a log server that is started.
-    #[arg(long, env = "KAFKA_BOOTSTRAP")]
-    pub bootstrap: Option<String>,
+    /// On what.
+    #[command(flatten)]
+    pub site: SiteOptions,
     /// Any setting of the application by its key, as key=value; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Keeps state, data and logs here, instead of in a temporary directory.
-    #[arg(long)]
-    pub dir: Option<PathBuf>,
 }
 
 impl Default for ElasticOptions {
@@ -51,9 +47,8 @@ impl Default for ElasticOptions {
             keys: 50,
             rate: 6_000,
             session_ms: 6_000,
-            bootstrap: None,
+            site: SiteOptions::default(),
             sets: Vec::new(),
-            dir: None,
         }
     }
 }
@@ -67,6 +62,6 @@ impl ElasticOptions {
 
     /// What kind of broker it is.
     pub(super) fn broker_name(&self) -> String {
-        if self.bootstrap.is_some() { "given" } else { "log-server" }.to_owned()
+        if self.site.bootstrap.is_some() { "given" } else { "log-server" }.to_owned()
     }
 }
